@@ -1,0 +1,109 @@
+"""PackedBatch: the one shape in which tokens travel.
+
+Sequences lie end to end without padding; `cu_seqlens` says where each starts. No model function
+takes padded input or a mask.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import torch
+from jaxtyping import Int, Int32
+from torch import Tensor
+
+from mgte.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class PackedBatch:
+    """Several token sequences, end to end.
+
+    Attributes:
+        input_ids: Token ids.
+        position_ids: Position of each token inside its own sequence, from 0.
+        cu_seqlens: Where each sequence starts, and the total; the first entry is 0.
+        seqlens: Tokens per sequence, on the host, so that no kernel launch waits for a copy.
+        token_type_ids: Segment of each token; None means all 0.
+    """
+
+    input_ids: Int[Tensor, " tokens"]
+    position_ids: Int[Tensor, " tokens"]
+    cu_seqlens: Int32[Tensor, " seqs_plus_1"]
+    seqlens: tuple[int, ...]
+    token_type_ids: Int[Tensor, " tokens"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.seqlens)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of all sequences together."""
+        return sum(self.seqlens)
+
+    @property
+    def max_seqlen(self) -> int:
+        """Tokens of the longest sequence."""
+        return max(self.seqlens)
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """`cu_seqlens` on the host."""
+        return (0, *accumulate(self.seqlens))
+
+    def to(self, device: torch.device) -> "PackedBatch":
+        """The same batch on another device."""
+        types = self.token_type_ids
+        return PackedBatch(
+            input_ids=self.input_ids.to(device, non_blocking=True),
+            position_ids=self.position_ids.to(device, non_blocking=True),
+            cu_seqlens=self.cu_seqlens.to(device, non_blocking=True),
+            seqlens=self.seqlens,
+            token_type_ids=None if types is None else types.to(device, non_blocking=True),
+        )
+
+
+def pack(
+    sequences: Sequence[Sequence[int]],
+    *,
+    token_type_ids: Sequence[Sequence[int]] | None = None,
+    device: torch.device | None = None,
+) -> PackedBatch:
+    """Lay token id sequences end to end.
+
+    Args:
+        sequences: Token ids, at least one sequence, none empty.
+        token_type_ids: Segment ids of the same lengths; None means all 0.
+        device: Where the tensors go; None means the CPU.
+
+    Returns:
+        The batch, sequences in the given order.
+
+    Raises:
+        DataError: There is no sequence, one is empty, or the segment ids differ in length.
+    """
+    if not sequences:
+        raise DataError("pack: got no sequence, expected at least one")
+    seqlens = tuple(len(sequence) for sequence in sequences)
+    if 0 in seqlens:
+        raise DataError(f"sequence {seqlens.index(0)}: has no tokens, expected at least one")
+    if token_type_ids is not None and tuple(len(types) for types in token_type_ids) != seqlens:
+        raise DataError("token_type_ids: lengths differ from those of the token id sequences")
+    position_ids = torch.cat([torch.arange(length) for length in seqlens])
+    batch = PackedBatch(
+        input_ids=_flatten(sequences),
+        position_ids=position_ids,
+        cu_seqlens=torch.tensor((0, *accumulate(seqlens)), dtype=torch.int32),
+        seqlens=seqlens,
+        token_type_ids=None if token_type_ids is None else _flatten(token_type_ids),
+    )
+    return batch if device is None else batch.to(device)
+
+
+def unpack(values: Tensor, batch: PackedBatch) -> list[Tensor]:
+    """Split per-token values `[tokens, ...]` into one tensor per sequence."""
+    return list(values.split(batch.seqlens))
+
+
+def _flatten(sequences: Sequence[Sequence[int]]) -> Int[Tensor, " tokens"]:
+    return torch.cat([torch.as_tensor(sequence, dtype=torch.int64) for sequence in sequences])
