@@ -98,6 +98,18 @@ class SparseVectors:
             dense_row[ids] = 0.0
         return scores
 
+    def dot_rows(self, other: "SparseVectors") -> NDArray[np.float32]:
+        """Scores of row i with row i: float32 `[len(self)]`."""
+        if len(self) != len(other):
+            raise DataError(f"sparse vectors: {len(self)} and {len(other)} rows, expected as many")
+        scores = np.zeros(len(self), dtype=np.float32)
+        for index in range(len(self)):
+            left_ids, left = self.row(index)
+            right_ids, right = other.row(index)
+            _, i, j = np.intersect1d(left_ids, right_ids, assume_unique=True, return_indices=True)
+            scores[index] = left[i] @ right[j]
+        return scores
+
     @staticmethod
     def concatenate(parts: Sequence["SparseVectors"], vocab_size: int) -> "SparseVectors":
         """All rows of all parts, in order."""

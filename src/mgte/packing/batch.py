@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
 import torch
 from jaxtyping import Int, Int32
 from torch import Tensor
@@ -89,11 +90,12 @@ def pack(
         raise DataError(f"sequence {seqlens.index(0)}: has no tokens, expected at least one")
     if token_type_ids is not None and tuple(len(types) for types in token_type_ids) != seqlens:
         raise DataError("token_type_ids: lengths differ from those of the token id sequences")
-    position_ids = torch.cat([torch.arange(length) for length in seqlens])
+    cu_seqlens = np.concatenate(([0], np.cumsum(seqlens)))
+    starts = np.repeat(cu_seqlens[:-1], seqlens)
     batch = PackedBatch(
         input_ids=_flatten(sequences),
-        position_ids=position_ids,
-        cu_seqlens=torch.tensor((0, *accumulate(seqlens)), dtype=torch.int32),
+        position_ids=torch.from_numpy(np.arange(len(starts)) - starts),
+        cu_seqlens=torch.from_numpy(cu_seqlens.astype(np.int32)),
         seqlens=seqlens,
         token_type_ids=None if token_type_ids is None else _flatten(token_type_ids),
     )
@@ -106,4 +108,4 @@ def unpack(values: Tensor, batch: PackedBatch) -> list[Tensor]:
 
 
 def _flatten(sequences: Sequence[Sequence[int]]) -> Int[Tensor, " tokens"]:
-    return torch.cat([torch.as_tensor(sequence, dtype=torch.int64) for sequence in sequences])
+    return torch.from_numpy(np.concatenate([np.asarray(ids, np.int64) for ids in sequences]))

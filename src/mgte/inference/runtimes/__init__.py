@@ -1,0 +1,1 @@
+"""What executes the encoder, one file per engine, behind the `Runtime` seam."""
