@@ -1,0 +1,1 @@
+"""Commands. Data goes to standard output, words to standard error."""
