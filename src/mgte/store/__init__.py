@@ -1,1 +1,67 @@
-""""""
+"""Model folders: checkpoint families, loading, saving, the hub.
+
+Resolved on first use, so that the table of known models costs no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mgte.store.families import FAMILIES, Family
+    from mgte.store.hub import is_cached, resolve_model
+    from mgte.store.known_models import KNOWN_MODELS, KnownModel, find_known_model
+    from mgte.store.model_dir import (
+        LoadedModel,
+        ModelDir,
+        load_model,
+        load_weights,
+        model_dir_of,
+        open_model,
+    )
+    from mgte.store.save import SaveFormat, save_model
+    from mgte.store.side_files import EmbeddingSettings
+
+_HOMES = {
+    "FAMILIES": "families",
+    "Family": "families",
+    "is_cached": "hub",
+    "resolve_model": "hub",
+    "KNOWN_MODELS": "known_models",
+    "KnownModel": "known_models",
+    "find_known_model": "known_models",
+    "LoadedModel": "model_dir",
+    "ModelDir": "model_dir",
+    "load_model": "model_dir",
+    "load_weights": "model_dir",
+    "model_dir_of": "model_dir",
+    "open_model": "model_dir",
+    "SaveFormat": "save",
+    "save_model": "save",
+    "EmbeddingSettings": "side_files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+__all__ = [
+    "FAMILIES",
+    "KNOWN_MODELS",
+    "EmbeddingSettings",
+    "Family",
+    "KnownModel",
+    "LoadedModel",
+    "ModelDir",
+    "SaveFormat",
+    "find_known_model",
+    "is_cached",
+    "load_model",
+    "load_weights",
+    "model_dir_of",
+    "open_model",
+    "resolve_model",
+    "save_model",
+]

@@ -44,6 +44,8 @@ _SIMILARITIES: Mapping[str, Similarity] = {
     "euclidean": "euclidean",
     "manhattan": "manhattan",
 }
+_MODULES = ("Transformer", "Pooling", "Normalize")
+_MODULES_TEXT = "Transformer, Pooling or Normalize"
 # Tokenizers without a limit of their own state an astronomic one.
 _NO_LIMIT = 10**9
 GTE_QWEN_QUERY = (
@@ -129,7 +131,15 @@ def _read_modules(folder: Path) -> list[tuple[RawConfig, str]]:
         RawConfig(values=entry, where=str(path), path=f"{index}.")
         for index, entry in enumerate(entries)
     ]
-    return [(raw, raw.text("type").rpartition(".")[2]) for raw in raws]
+    return [(raw, _kind(raw)) for raw in raws]
+
+
+def _kind(raw: RawConfig) -> str:
+    package, _, kind = raw.text("type").rpartition(".")
+    is_known = package.partition(".")[0] == "sentence_transformers" and kind in _MODULES
+    if not is_known:
+        raise raw.error("type", raw.values["type"], f"a sentence-transformers {_MODULES_TEXT}")
+    return kind
 
 
 def _read_pipeline(folder: Path, default: Pooling) -> tuple[Pooling, bool]:
@@ -140,10 +150,6 @@ def _read_pipeline(folder: Path, default: Pooling) -> tuple[Pooling, bool]:
             pooling = _read_pooling(_subfolder(folder, raw) / "config.json")
         elif kind == "Normalize":
             normalize = True
-        elif kind != "Transformer":
-            raise raw.error(
-                "type", raw.values["type"], "one of the modules Transformer, Pooling, Normalize"
-            )
     return pooling, normalize
 
 

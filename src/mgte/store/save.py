@@ -1,0 +1,169 @@
+"""save_model: write a model as transformers, sentence-transformers or new-impl load it.
+
+Files are written aside and renamed one by one, so that a reader never sees half a file, and so
+that a model whose weights are mapped from the same folder stays intact.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from safetensors.torch import save_file
+
+from mgte.errors import ConfigError
+from mgte.model import EmbeddingModel, Model
+from mgte.store.checkpoint_files import CONFIG, INDEX, WEIGHTS
+from mgte.store.families import FAMILIES, Family
+from mgte.store.model_card import model_card
+from mgte.store.model_dir import TOKENIZER_FILES, ModelDir, family_of, model_dir_of
+from mgte.store.sentence_files import reranker_keys, sentence_files
+from mgte.store.side_files import EmbeddingSettings
+from mgte.store.tensor_names import export_tensors
+
+SaveFormat = Literal["transformers", "sentence-transformers", "new"]
+
+# Keys that describe no tensor and no number of ours, and that others read.
+_KEPT_KEYS = (
+    "bos_token_id",
+    "cls_token_id",
+    "eos_token_id",
+    "mask_token_id",
+    "sep_token_id",
+    "attention_probs_dropout_prob",
+    "problem_type",
+    "sentence_transformers",
+)
+
+
+def save_model(
+    model: Model,
+    path: str | Path,
+    format: SaveFormat = "transformers",
+    *,
+    tokenizer: str | Path | None = None,
+    settings: EmbeddingSettings | None = None,
+) -> Path:
+    """Write a model folder.
+
+    Args:
+        model: The model; its weights are written in the type that they have.
+        path: Folder to write; files already there are replaced one by one.
+        format: "transformers": `new` models become `gte`, others keep their family.
+            "sentence-transformers": that and its side files. "new": as Alibaba-NLP/new-impl.
+        tokenizer: Folder to copy the tokenizer from; None means where the model came from.
+        settings: Pooling, prompts and limits; None means those that the model came with.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigError: The format is unknown, or cannot say what the model is.
+    """
+    family = _family_to_write(model, format)
+    source = model_dir_of(model)
+    settings = settings or _settings_of(model, source)
+    values = _config_values(model, family, source)
+    if format == "sentence-transformers":
+        values |= reranker_keys(model.head_config, values)
+    tensors = export_tensors(model.state_dict(), family, model.config, model.head_config)
+    texts = {CONFIG: _as_json(values)}
+    if format == "sentence-transformers":
+        side = sentence_files(model.config, model.head_config, settings)
+        texts |= {name: _as_json(content) for name, content in side.items()}
+    texts["README.md"] = model_card(
+        model.config, model.head_config, settings, family=family.name, format_name=format
+    )
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    metadata = {"format": "pt"}
+    _replace(folder / WEIGHTS, lambda aside: save_file(tensors, aside, metadata=metadata))
+    _copy_tokenizer(folder, tokenizer, source)
+    for name, text in texts.items():
+        _write_text(folder / name, text)
+    # An index of older shards would no longer tell the truth.
+    (folder / INDEX).unlink(missing_ok=True)
+    return folder
+
+
+def _family_to_write(model: Model, format_name: str) -> Family:
+    own = family_of(model)
+    if format_name not in ("transformers", "sentence-transformers", "new"):
+        raise ConfigError(
+            f"format: got {format_name!r}, expected one of transformers, sentence-transformers, new"
+        )
+    if format_name == "new":
+        if own.name not in ("new", "gte"):
+            raise ConfigError(
+                f"format: got 'new' for a model of family {own.name!r}, expected one of family "
+                "'new' or 'gte'",
+                hint='save with format="transformers"',
+            )
+        return FAMILIES["new"]
+    return FAMILIES["gte"] if own.name == "new" else own
+
+
+def _settings_of(model: Model, source: ModelDir | None) -> EmbeddingSettings:
+    if source is not None:
+        return source.settings
+    pooling = model.pooling if isinstance(model, EmbeddingModel) else "cls"
+    return EmbeddingSettings(pooling=pooling)
+
+
+def _config_values(model: Model, family: Family, source: ModelDir | None) -> dict[str, Any]:
+    raw = {} if source is None else source.raw_config
+    values = {key: raw[key] for key in _KEPT_KEYS if raw.get(key) is not None}
+    values |= {
+        "architectures": [family.architectures[model.head_config.kind]],
+        "model_type": family.name,
+        # Read by transformers 4 and 5 alike.
+        "torch_dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
+    }
+    written = family.write_config(model.config, model.head_config)
+    if "attention_probs_dropout_prob" in values:
+        written.pop("attention_probs_dropout_prob", None)
+    return dict(sorted((values | written).items()))
+
+
+def _as_json(content: Any) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _copy_tokenizer(folder: Path, given: str | Path | None, source: ModelDir | None) -> None:
+    origin = Path(given) if given is not None else (source.path if source is not None else None)
+    if origin is None or origin.resolve() == folder.resolve():
+        return
+    if not origin.is_dir():
+        raise ConfigError(f"tokenizer: no such folder {origin}, expected one with tokenizer.json")
+    for name in TOKENIZER_FILES:
+        file = origin / name
+        if file.is_file():
+            _replace(folder / name, partial(shutil.copyfile, file))
+
+
+def _write_text(target: Path, text: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _replace(target, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
+def _replace(target: Path, write: Callable[[Path], object]) -> None:
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    os.close(handle)
+    aside = Path(name)
+    try:
+        write(aside)
+        # mkstemp makes files private; a model folder follows the user's own mask.
+        aside.chmod(0o666 & ~_umask())
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
