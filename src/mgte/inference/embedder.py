@@ -377,7 +377,7 @@ class Embedder:
             token_type_ids,
             vocab_size=config.vocab_size,
             type_vocab_size=config.type_vocab_size,
-            max_tokens=config.max_tokens,
+            max_tokens=config.position_limit,
         )
         return self.prepared.engine.run(
             TokenInput(ids=sequences, token_type_ids=token_type_ids),

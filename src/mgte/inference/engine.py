@@ -207,12 +207,18 @@ def _single_threaded_workers(num_workers: int) -> ThreadPoolExecutor:
     """
     default = torch.get_num_threads()
     pool = ThreadPoolExecutor(
-        num_workers, thread_name_prefix="mgte", initializer=torch.set_num_threads, initargs=(1,)
+        num_workers, thread_name_prefix="mgte", initializer=_compute_on_one_core
     )
     barrier = threading.Barrier(num_workers)
     wait([pool.submit(barrier.wait) for _ in range(num_workers)])
     torch.set_num_threads(default)
     return pool
+
+
+def _compute_on_one_core() -> None:
+    torch.set_num_threads(1)
+    # PyTorch adopts its default in each thread at the first question; ask before it is put back.
+    torch.get_num_threads()
 
 
 def _cost(lengths: Sequence[int], group: Sequence[int]) -> float:

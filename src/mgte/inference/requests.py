@@ -65,7 +65,7 @@ def check_ids(
     *,
     vocab_size: int,
     type_vocab_size: int,
-    max_tokens: int,
+    max_tokens: int | None,
 ) -> None:
     """Refuse what would fail inside the model, or worse, would not fail.
 
@@ -76,7 +76,7 @@ def check_ids(
     for index, ids in enumerate(sequences):
         place = f"sequence {index}"
         _check_range(ids, vocab_size, f"{place}: token id")
-        if len(ids) > max_tokens:
+        if max_tokens is not None and len(ids) > max_tokens:
             raise DataError(
                 f"{place}: has {len(ids):,} tokens, more than the model's {max_tokens:,}"
             )

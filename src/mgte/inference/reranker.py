@@ -239,7 +239,7 @@ class Reranker:
             token_type_ids,
             vocab_size=config.vocab_size,
             type_vocab_size=config.type_vocab_size,
-            max_tokens=config.max_tokens,
+            max_tokens=config.position_limit,
         )
         return self._run(sequences, token_type_ids)
 

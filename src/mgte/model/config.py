@@ -148,10 +148,13 @@ class EncoderConfig:
 
     @property
     def max_tokens(self) -> int:
-        """Longest sequence that the position table holds, special tokens included."""
-        if self.position_embedding_type == "absolute":
-            return self.max_position_embeddings - self.position_offset
-        return self.max_position_embeddings
+        """Longest sequence that the model was made for, special tokens included."""
+        return self.max_position_embeddings - self.position_offset
+
+    @property
+    def position_limit(self) -> int | None:
+        """Longest sequence that can be computed: rotary positions know no end."""
+        return self.max_tokens if self.position_embedding_type == "absolute" else None
 
     def rope_of_layer(self, layer: int) -> RopeConfig | None:
         """Rotary settings of one layer; None with absolute positions."""

@@ -38,7 +38,7 @@ class Encoder(nn.Module):
         """Hidden states of the last layer.
 
         Args:
-            batch: Sequences of at most `config.max_tokens` tokens each.
+            batch: Sequences of at most `config.position_limit` tokens each.
             rows: Tokens whose state is wanted; None means all. The result is exact; the last
                 layer only skips the work whose result nobody reads.
 
@@ -57,11 +57,11 @@ class Encoder(nn.Module):
         return x if self.final_norm is None else self.final_norm(x)
 
     def _check_lengths(self, batch: PackedBatch) -> None:
-        longest = batch.max_seqlen
-        if longest > self.config.max_tokens:
+        longest, limit = batch.max_seqlen, self.config.position_limit
+        if limit is not None and longest > limit:
             raise DataError(
                 f"sequence {batch.seqlens.index(longest)}: has {longest:,} tokens, more than the "
-                f"model's {self.config.max_tokens:,}"
+                f"model's {limit:,}"
             )
 
     def _context(self, batch: PackedBatch, dtype: torch.dtype) -> TokenContext:
