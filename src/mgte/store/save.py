@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from mgte.errors import ConfigError
 from mgte.model import EmbeddingModel, Model
-from mgte.store.checkpoint_files import CONFIG, INDEX, WEIGHTS
+from mgte.store.checkpoint_files import CONFIG, INDEX, WEIGHTS, read_json_object
 from mgte.store.families import FAMILIES, Family
 from mgte.store.model_card import model_card
 from mgte.store.model_dir import TOKENIZER_FILES, ModelDir, family_of, model_dir_of
@@ -83,6 +83,8 @@ def save_model(
     metadata = {"format": "pt"}
     _replace(folder / WEIGHTS, lambda aside: save_file(tensors, aside, metadata=metadata))
     _copy_tokenizer(folder, tokenizer, source)
+    if family.name == "gte" and (folder / "tokenizer.json").is_file():
+        _name_tokenizer_class(folder / "tokenizer_config.json")
     for name, text in texts.items():
         _write_text(folder / name, text)
     # An index of older shards would no longer tell the truth.
@@ -140,9 +142,15 @@ def _copy_tokenizer(folder: Path, given: str | Path | None, source: ModelDir | N
     if not origin.is_dir():
         raise ConfigError(f"tokenizer: no such folder {origin}, expected one with tokenizer.json")
     for name in TOKENIZER_FILES:
-        file = origin / name
-        if file.is_file():
-            _replace(folder / name, partial(shutil.copyfile, file))
+        if (origin / name).is_file():
+            _replace(folder / name, partial(shutil.copyfile, origin / name))
+
+
+def _name_tokenizer_class(path: Path) -> None:
+    """Say which class the tokenizer is: transformers knows none by the name of `gte`."""
+    values = read_json_object(path) if path.is_file() else {}
+    if "tokenizer_class" not in values:
+        _write_text(path, _as_json(values | {"tokenizer_class": "PreTrainedTokenizerFast"}))
 
 
 def _write_text(target: Path, text: str) -> None:
