@@ -27,6 +27,7 @@ check: $(VENV)/.dev
 fmt: $(VENV)/.dev
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+	$(PY) docs/room_map.py
 
 docs: $(VENV)/.test
 	$(PY) -m pytest -q tests/docs

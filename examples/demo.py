@@ -48,7 +48,9 @@ def print_facts(embedder: mgte.Embedder, vectors: mgte.Embeddings, seconds: floa
         print(f"  article {index + 1} lost its last {vectors.num_tokens_dropped[index]} tokens")
 
 
-def search(embedder: mgte.Embedder, articles: list[dict[str, str]], vectors: mgte.Embeddings) -> int:
+def search(
+    embedder: mgte.Embedder, articles: list[dict[str, str]], vectors: mgte.Embeddings
+) -> int:
     """Print the best articles of every query; return how often the expected one came first."""
     queries = embedder.encode_query([query for query, _ in QUERIES])
     scores = embedder.similarity(queries, vectors)

@@ -71,11 +71,9 @@ def cpu() -> dict[str, Any]:
     name, flags = platform.processor() or platform.machine(), frozenset[str]()
     description = Path("/proc/cpuinfo")
     if description.exists():
-        fields = dict(
-            (part.strip() for part in line.split(":", 1))
-            for line in description.read_text("utf-8").split("\n\n")[0].splitlines()
-            if ":" in line
-        )
+        lines = description.read_text("utf-8").split("\n\n")[0].splitlines()
+        parts = [line.partition(":") for line in lines]
+        fields = {key.strip(): value.strip() for key, _, value in parts}
         name = fields.get("model name", name)
         flags = frozenset(fields.get("flags", "").split())
     return {
@@ -140,8 +138,11 @@ def print_report(report: dict[str, Any]) -> None:
     """The report for a person."""
     write_line(f"mgte {report['mgte']}, Python {report['python']}, {report['platform']}")
     write_line(f"at {sys.prefix}\n")
-    rows = [(name, item["version"], item["hint"] or "") for name, item in report["packages"].items()]
-    write_table(("package", "version", "to get it"), rows)
+    packages = report["packages"].items()
+    write_table(
+        ("package", "version", "to get it"),
+        [(name, item["version"], item["hint"] or "") for name, item in packages],
+    )
     processor = report["cpu"]
     write_line(f"\nCPU: {processor['name']}")
     write_line(f"  features: {', '.join(processor['features']) or 'none that matter here'}")

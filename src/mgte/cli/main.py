@@ -63,9 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
     name = words[0]
     if name not in COMMANDS:
-        sys.stderr.write(
-            f"error: {name}: unknown command; known commands: {', '.join(COMMANDS)}\n"
-        )
+        sys.stderr.write(f"error: {name}: unknown command; known commands: {', '.join(COMMANDS)}\n")
         return USER_CAN_FIX
     command = load_command(name)
     arguments = build_parser(name, command).parse_args(words[1:])
@@ -74,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def load_command(name: str) -> Command:
     """The module of one command."""
-    command: Command = importlib.import_module(f"mgte.cli.{name}")  # type: ignore[assignment]
+    command: Command = importlib.import_module(f"mgte.cli.{name}")
     return command
 
 

@@ -64,9 +64,7 @@ def report_truncation(
         return
     first = ", ".join(f"{names[i]} (-{count_dropped(i):,} tokens)" for i in cut[:_NUM_NAMED])
     more = ", …" if len(cut) > _NUM_NAMED else ""
-    say(
-        f"cut to {max_length:,} tokens: {len(cut):,} of {len(is_truncated):,} texts: {first}{more}"
-    )
+    say(f"cut to {max_length:,} tokens: {len(cut):,} of {len(is_truncated):,} texts: {first}{more}")
 
 
 def _cell(value: Any) -> str:
@@ -75,7 +73,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float | np.floating):
-        return f"{value:.4f}" if abs(value) >= 1e-3 or value == 0 else f"{value:.1e}"
+        number = float(value)
+        return f"{number:.4f}" if abs(number) >= 1e-3 or number == 0 else f"{number:.1e}"
     if isinstance(value, int):
         return f"{value:,}"
     return str(value)

@@ -136,6 +136,12 @@ def load(
     return Reranker.load(model, **chosen)
 
 
+def token_ids(model: "Embedder | Reranker", texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of texts, special tokens included."""
+    tokens = model.tokenizer.encode(texts, max_length=model.max_length)
+    return [ids.tolist() for ids in tokens.ids]
+
+
 def results(model: "Embedder | Reranker", sequences: Sequences, shape: str) -> Rows:
     """Vectors or logits `[num_sequences, width]`, computed in one batch shape."""
     if shape == "one by one":

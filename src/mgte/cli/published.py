@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mgte.cli.parity import token_ids
+
 if TYPE_CHECKING:
     from mgte.inference import Embedder, Reranker
 
@@ -77,8 +79,7 @@ def compare_published(model: "Embedder | Reranker", checkpoint: str) -> list[Pub
 
 def _hidden(model: "Embedder", texts: list[str], check: dict[str, Any]) -> Numbers:
     """A slice of the last hidden states: tokens `rows`, dimensions `columns`."""
-    ids = model.tokenizer.encode(texts, max_length=model.max_length).ids
-    states = model.hidden_states(ids)
+    states = model.hidden_states(token_ids(model, texts))
     rows, columns = slice(*check["rows"]), slice(*check["columns"])
     return np.stack([state[rows, columns] for state in states]).astype(np.float64)
 
@@ -86,7 +87,8 @@ def _hidden(model: "Embedder", texts: list[str], check: dict[str, Any]) -> Numbe
 def _cosine(model: "Embedder", texts: list[str], check: dict[str, Any]) -> Numbers:
     """Cosine of the first text, a query, to the others."""
     query, documents = model.encode_query(texts[:1]), model.encode_document(texts[1:])
-    return model.similarity(query, documents)[0].astype(np.float64)
+    scores: Numbers = model.similarity(query, documents)[0].astype(np.float64)
+    return scores
 
 
 def _logit(model: "Reranker", pairs: list[list[str]], check: dict[str, Any]) -> Numbers:
@@ -99,8 +101,7 @@ def _sigmoid(model: "Reranker", pairs: list[list[str]], check: dict[str, Any]) -
 
 def _single_logit(model: "Reranker", texts: list[str], check: dict[str, Any]) -> Numbers:
     """Logit of single texts, as if each were a whole pair."""
-    ids = model.tokenizer.encode(texts, max_length=model.max_length).ids
-    return model.predict_ids(ids)[:, 0].astype(np.float64)
+    return model.predict_ids(token_ids(model, texts))[:, 0].astype(np.float64)
 
 
 _COMPUTE: dict[str, Callable[[Any, Any, dict[str, Any]], Numbers]] = {

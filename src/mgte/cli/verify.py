@@ -2,7 +2,7 @@
 
 import argparse
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from mgte.cli.parity import (
     Sequences,
     load,
     measure,
+    token_ids,
 )
 from mgte.cli.published import PublishedRow, checkpoint_of, compare_published
-from mgte.errors import CheckpointError, ConfigError
+from mgte.errors import CheckpointError
 
 if TYPE_CHECKING:
     from mgte.inference import Embedder, Reranker
@@ -34,7 +35,7 @@ _SAMPLES = (
     "Plants create oxygen.",
     "What makes the sea rise twice a day?",
     "A worn chain grinds the teeth of the sprockets into hooks.",
-    "中国的首都在哪儿？",
+    "中国的首都在哪儿",
     "Der Rückweg gelingt nur bei ablaufendem Wasser.",
     "मानसून जून में आता है।",
     "42",
@@ -65,7 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
         revision=arguments.revision,
         offline=arguments.offline,
     )
-    kind, model = load_any(arguments.model, settings)
+    kind = kind_of(arguments)
+    model = load(arguments.model, kind, settings, backend=REFERENCE_BACKEND, dtype="float32")
     sequences = sample_ids(model, read_lines(arguments.texts))
     checkpoint = checkpoint_of(arguments.model)
     published = [] if checkpoint is None else compare_published(model, checkpoint)
@@ -94,29 +96,29 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if is_ok else 1
 
 
-def load_any(model: str, settings: LoadSettings) -> tuple[ModelKind, "Embedder | Reranker"]:
-    """The model as what it is: an embedder, or else a reranker."""
-    kinds: tuple[Literal["embedding"], Literal["reranking"]] = ("embedding", "reranking")
-    refused: CheckpointError | ConfigError | None = None
-    for kind in kinds:
-        try:
-            return kind, load(model, kind, settings, backend=REFERENCE_BACKEND, dtype="float32")
-        except (CheckpointError, ConfigError) as error:
-            refused = refused or error
-    raise refused or CheckpointError(f"{model}: neither an embedding model nor a reranker")
+def kind_of(arguments: argparse.Namespace) -> ModelKind:
+    """What the model gives, by its head."""
+    from mgte.store import open_model
+
+    opened = open_model(arguments.model, revision=arguments.revision, offline=arguments.offline)
+    if opened.head.kind == "masked_lm":
+        raise CheckpointError(
+            f"{arguments.model}: is a masked language model, expected an embedding model or a "
+            "reranker"
+        )
+    return "reranking" if opened.head.kind == "sequence_classification" else "embedding"
 
 
 def sample_ids(model: "Embedder | Reranker", texts: list[str]) -> Sequences:
     """Token ids of the texts; random ids for a model folder without a tokenizer."""
     try:
-        tokenizer = model.tokenizer
+        return token_ids(model, texts)
     except CheckpointError as error:
         say(f"{error.message}: measured on random token ids")
         config = model.model.config
         generator = np.random.default_rng(0)
         lengths = [length for length in _RANDOM_LENGTHS if length <= config.max_tokens]
         return [generator.integers(1, config.vocab_size, size=n).tolist() for n in lengths]
-    return [list(map(int, ids)) for ids in tokenizer.encode(texts, max_length=model.max_length).ids]
 
 
 def read_lines(path: str | None) -> list[str]:
