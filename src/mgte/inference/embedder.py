@@ -20,7 +20,7 @@ from mgte.inference.requests import (
     check_pairs,
 )
 from mgte.model import EmbeddingModel
-from mgte.packing import PackedBatch
+from mgte.packing import PackedBatch, TokenIds
 from mgte.text import Tokenizer
 from mgte.vectors import Embeddings
 
@@ -219,9 +219,9 @@ class Embedder:
 
     def encode_ids(
         self,
-        sequences: Sequence[Sequence[int]],
+        sequences: Sequence[TokenIds],
         *,
-        token_type_ids: Sequence[Sequence[int]] | None = None,
+        token_type_ids: Sequence[TokenIds] | None = None,
         dense: bool = True,
         sparse: bool = False,
         dim: int | None = None,
@@ -265,8 +265,8 @@ class Embedder:
 
     def hidden_states(
         self,
-        sequences: Sequence[Sequence[int]],
-        token_type_ids: Sequence[Sequence[int]] | None = None,
+        sequences: Sequence[TokenIds],
+        token_type_ids: Sequence[TokenIds] | None = None,
     ) -> list[NDArray[np.float32]]:
         """Last hidden states of the bare encoder, `[tokens, hidden]` per sequence."""
 
@@ -324,18 +324,19 @@ class Embedder:
             DataError: An entry is no pair of strings.
         """
         queries, documents = check_pairs(pairs)
-        parts = {"dense": dense_weight != 0, "sparse": sparse_weight != 0}
-        if parts["sparse"] and not self.has_sparse:
+        with_dense, with_sparse = dense_weight != 0, sparse_weight != 0
+        if with_sparse and not self.has_sparse:
             raise ConfigError(
                 f"sparse_weight: got {sparse_weight}, but this model has no sparse head",
                 hint="pass sparse_weight=0",
             )
         scores = np.zeros(len(queries), dtype=np.float32)
-        if not queries or not any(parts.values()):
+        if not queries or not (with_dense or with_sparse):
             return scores
         query_rows, document_rows = _distinct(queries), _distinct(documents)
-        q = self.encode_query(list(query_rows), dim=dim, **parts)
-        d = self.encode_document(list(document_rows), dim=dim, **parts)
+        options = EncodeOptions(dense=with_dense, sparse=with_sparse, dim=dim)
+        q = self.encode_query(list(query_rows), **options)
+        d = self.encode_document(list(document_rows), **options)
         left = [query_rows[text] for text in queries]
         right = [document_rows[text] for text in documents]
         if q.dense is not None and d.dense is not None:
@@ -364,8 +365,8 @@ class Embedder:
 
     def _run_ids(
         self,
-        sequences: Sequence[Sequence[int]],
-        token_type_ids: Sequence[Sequence[int]] | None,
+        sequences: Sequence[TokenIds],
+        token_type_ids: Sequence[TokenIds] | None,
         task: Task[Result],
         *,
         max_tokens_per_batch: int | None = None,

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from mgte.errors import DataError
 from mgte.inference.routing import Router
-from mgte.packing import PackedBatch, Pooling, pack, plan_batches, rows_of_pooling
+from mgte.packing import PackedBatch, Pooling, TokenIds, pack, plan_batches, rows_of_pooling
 
 Result = TypeVar("Result")
 
@@ -38,8 +38,8 @@ class TokenInput:
         token_type_ids: Segment ids of every sequence; None means all 0.
     """
 
-    ids: Sequence[Sequence[int]]
-    token_type_ids: Sequence[Sequence[int]] | None = None
+    ids: Sequence[TokenIds]
+    token_type_ids: Sequence[TokenIds] | None = None
 
     def batch(self, group: Sequence[int]) -> PackedBatch:
         """The sequences of one group, packed."""

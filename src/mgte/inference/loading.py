@@ -13,10 +13,10 @@ import torch
 
 from mgte.errors import CheckpointError, ConfigError
 from mgte.inference.cores import available_cores
+from mgte.inference.cpu_router import build_cpu_router
 from mgte.inference.engine import Engine
 from mgte.inference.placement import Placement, choose_placement
 from mgte.inference.requests import LoadOptions
-from mgte.inference.cpu_router import build_cpu_router
 from mgte.inference.routing import SingleRuntime
 from mgte.inference.runtimes.torch_eager import TorchEagerRuntime
 from mgte.model import EmbeddingModel, HeadConfig, Model

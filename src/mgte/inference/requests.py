@@ -7,6 +7,7 @@ from typing import Literal, TypedDict
 import numpy as np
 
 from mgte.errors import ConfigError, DataError
+from mgte.packing import TokenIds
 
 Overflow = Literal["truncate", "error"]
 
@@ -60,8 +61,8 @@ def check_dim(dim: int | None, width: int) -> int:
 
 
 def check_ids(
-    sequences: Sequence[Sequence[int]],
-    token_type_ids: Sequence[Sequence[int]] | None,
+    sequences: Sequence[TokenIds],
+    token_type_ids: Sequence[TokenIds] | None,
     *,
     vocab_size: int,
     type_vocab_size: int,
@@ -112,7 +113,7 @@ def check_pairs(pairs: Iterable[Sequence[str]]) -> tuple[list[str], list[str]]:
     return queries, documents
 
 
-def _check_range(ids: Sequence[int], size: int, place: str) -> None:
+def _check_range(ids: TokenIds, size: int, place: str) -> None:
     values = np.asarray(ids)
     if values.size == 0:
         raise DataError(f"{place}s: there are none, expected at least one")

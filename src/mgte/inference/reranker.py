@@ -14,7 +14,7 @@ from mgte.inference.engine import Task, TokenInput
 from mgte.inference.loading import Prepared, prepare
 from mgte.inference.requests import LoadOptions, Overflow, check_ids, check_pairs
 from mgte.model import RerankerModel
-from mgte.packing import PackedBatch
+from mgte.packing import PackedBatch, TokenIds
 from mgte.text import Tokenizer
 
 _logger = logging.getLogger(__name__)
@@ -229,8 +229,8 @@ class Reranker:
 
     def predict_ids(
         self,
-        sequences: Sequence[Sequence[int]],
-        token_type_ids: Sequence[Sequence[int]] | None = None,
+        sequences: Sequence[TokenIds],
+        token_type_ids: Sequence[TokenIds] | None = None,
     ) -> NDArray[np.float32]:
         """Raw logits of token id lists that are pairs already: float32 `[num, num_labels]`."""
         config = self.model.config
@@ -245,8 +245,8 @@ class Reranker:
 
     def _run(
         self,
-        ids: Sequence[Sequence[int]],
-        token_type_ids: Sequence[Sequence[int]] | None,
+        ids: Sequence[TokenIds],
+        token_type_ids: Sequence[TokenIds] | None,
         *,
         max_tokens_per_batch: int | None = None,
         show_progress: bool | None = None,
@@ -266,5 +266,5 @@ class Reranker:
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     clipped = np.clip(logits, -80.0, 80.0)  # exp stays finite in float32
-    scores: NDArray[np.float32] = 1.0 / (1.0 + np.exp(-clipped))
+    scores: NDArray[np.float32] = np.reciprocal(1.0 + np.exp(-clipped), dtype=np.float32)
     return scores

@@ -82,7 +82,7 @@ def choose_backend(
                 f"attention backend {name!r} {reason}", hint="use attention backend 'auto'"
             )
         return BackendChoice(BACKENDS[name], ())
-    refused = []
+    refused: list[tuple[str, str]] = []
     for backend in BACKENDS.values():
         reason = backend.unsupported(device, dtype, spec)
         if reason is None:

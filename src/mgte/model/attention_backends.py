@@ -72,14 +72,14 @@ class SequenceSdpa:
         outputs = []
         for start, count, length in runs:
             shape = (count, length, *q.shape[1:])
-            parts = [
+            qs, ks, vs = (
                 x[start : start + count * length].view(shape).transpose(1, 2) for x in (q, k, v)
-            ]
+            )
             if spec.window is not None and length > spec.window + 1:
-                out = _banded(*parts, window=spec.window, spec=spec)
+                out = _banded(qs, ks, vs, window=spec.window, spec=spec)
             else:
                 out = scaled_dot_product_attention(
-                    *parts, is_causal=spec.is_causal, scale=spec.scale
+                    qs, ks, vs, is_causal=spec.is_causal, scale=spec.scale
                 )
             outputs.append(out.transpose(1, 2).reshape(count * length, *q.shape[1:]))
         return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
@@ -122,10 +122,8 @@ class Varlen:
             options["is_causal"] = True
         k, v = _repeat_heads(k, q.shape[1]), _repeat_heads(v, q.shape[1])
         bounds = (batch.cu_seqlens, batch.cu_seqlens, batch.max_seqlen, batch.max_seqlen)
-        out: Tensor = varlen_attn(
-            q.contiguous(), k.contiguous(), v.contiguous(), *bounds, **options
-        )
-        return out
+        out = varlen_attn(q.contiguous(), k.contiguous(), v.contiguous(), *bounds, **options)
+        return out if isinstance(out, Tensor) else out[0]
 
 
 class Flex:
@@ -173,17 +171,17 @@ class Padded:
     ) -> Tensor:
         """Pad, attend under a mask, take the real tokens."""
         k, v = _repeat_heads(k, q.shape[1]), _repeat_heads(v, q.shape[1])
-        padded = [
+        qs, ks, vs = (
             pad_sequence(x.split(batch.seqlens), batch_first=True).transpose(1, 2)
             for x in (q, k, v)
-        ]
+        )
         lengths = batch.cu_seqlens.diff().to(q.device)
         positions = torch.arange(batch.max_seqlen, device=q.device)
         is_real = positions < lengths[:, None]
         mask = is_real[:, None, None, :] & _visible(positions[:, None], positions, spec)
         # A padded query row would see no key inside a window and turn into NaN.
         mask = mask | ~is_real[:, None, :, None]
-        out = scaled_dot_product_attention(*padded, attn_mask=mask, scale=spec.scale)
+        out = scaled_dot_product_attention(qs, ks, vs, attn_mask=mask, scale=spec.scale)
         return out.transpose(1, 2)[is_real]
 
 
@@ -238,13 +236,13 @@ def _banded(q: Tensor, k: Tensor, v: Tensor, *, window: int, spec: AttentionSpec
     mask = _visible(i, j, spec) & (j >= 0) & (j < length)
     # Rows past the end see no key; letting them see all keeps softmax finite, they are cut off.
     mask = mask | (i >= length)
-    out = scaled_dot_product_attention(
-        *(x.transpose(1, 2).flatten(0, 1) for x in (q_blocks, k_blocks, v_blocks)),
-        attn_mask=mask.repeat(size, 1, 1)[:, None],
-        scale=spec.scale,
-    )
-    out = out.unflatten(0, (size, num_blocks)).transpose(1, 2)
-    return out.reshape(size, heads, num_blocks * block, -1)[:, :, :length]
+    # Blocks become the batch dimension: a mask per block, shared by the heads.
+    qs, ks, vs = (x.transpose(1, 2).flatten(0, 1) for x in (q_blocks, k_blocks, v_blocks))
+    masks = mask.repeat(size, 1, 1)[:, None]
+    out = scaled_dot_product_attention(qs, ks, vs, attn_mask=masks, scale=spec.scale)
+    joined = out.unflatten(0, (size, num_blocks)).transpose(1, 2)
+    padded: Tensor = joined.reshape(size, heads, num_blocks * block, -1)
+    return padded[:, :, :length]
 
 
 @cache

@@ -11,7 +11,7 @@ from mgte.model.encoder import Encoder
 from mgte.model.heads import Head
 from mgte.model.outputs import EmbeddingOutput, sparse_weights
 from mgte.model.token_ids import run_token_ids
-from mgte.packing import PackedBatch, Pooling, pool, rows_of_pooling
+from mgte.packing import PackedBatch, Pooling, TokenIds, pool, rows_of_pooling
 
 
 class EmbeddingModel(nn.Module):
@@ -96,8 +96,8 @@ class EmbeddingModel(nn.Module):
 
     def logits_ids(
         self,
-        sequences: Sequence[Sequence[int]],
-        token_type_ids: Sequence[Sequence[int]] | None = None,
+        sequences: Sequence[TokenIds],
+        token_type_ids: Sequence[TokenIds] | None = None,
     ) -> list[Tensor]:
         """Scores of the token head, `[tokens, labels]` per sequence."""
 

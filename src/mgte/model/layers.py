@@ -167,10 +167,12 @@ class Layer(nn.Module):
         self, x: Float[Tensor, "tokens dim"], context: TokenContext, rows: Tensor | None = None
     ) -> Float[Tensor, "rows dim"]:
         """Next hidden state of all tokens, or of the given rows."""
+        out: Tensor
         kept = x if rows is None else x[rows]
         if self.is_pre_norm:
             kept = kept + self.dropout(self.attention(self.attention_norm(x), context, rows))
-            return kept + self.dropout(self.mlp(self.mlp_norm(kept)))
-        kept = self.attention_norm(kept + self.dropout(self.attention(x, context, rows)))
-        out: Tensor = self.mlp_norm(kept + self.dropout(self.mlp(kept)))
+            out = kept + self.dropout(self.mlp(self.mlp_norm(kept)))
+        else:
+            kept = self.attention_norm(kept + self.dropout(self.attention(x, context, rows)))
+            out = self.mlp_norm(kept + self.dropout(self.mlp(kept)))
         return out

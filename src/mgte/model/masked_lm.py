@@ -9,7 +9,7 @@ from mgte.model.config import EncoderConfig, HeadConfig
 from mgte.model.encoder import Encoder
 from mgte.model.heads import Head
 from mgte.model.token_ids import run_token_ids
-from mgte.packing import PackedBatch
+from mgte.packing import PackedBatch, TokenIds
 
 
 class MaskedLM(nn.Module):
@@ -37,8 +37,8 @@ class MaskedLM(nn.Module):
 
     def logits_ids(
         self,
-        sequences: Sequence[Sequence[int]],
-        token_type_ids: Sequence[Sequence[int]] | None = None,
+        sequences: Sequence[TokenIds],
+        token_type_ids: Sequence[TokenIds] | None = None,
     ) -> list[Tensor]:
         """Vocabulary scores, `[tokens, vocab]` per sequence."""
 

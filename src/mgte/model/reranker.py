@@ -9,7 +9,7 @@ from mgte.model.config import EncoderConfig, HeadConfig
 from mgte.model.encoder import Encoder
 from mgte.model.heads import Head
 from mgte.model.token_ids import run_token_ids
-from mgte.packing import PackedBatch, pool, rows_of_pooling
+from mgte.packing import PackedBatch, TokenIds, pool, rows_of_pooling
 
 
 class RerankerModel(nn.Module):
@@ -41,8 +41,8 @@ class RerankerModel(nn.Module):
 
     def logits_ids(
         self,
-        sequences: Sequence[Sequence[int]],
-        token_type_ids: Sequence[Sequence[int]] | None = None,
+        sequences: Sequence[TokenIds],
+        token_type_ids: Sequence[TokenIds] | None = None,
     ) -> list[Tensor]:
         """Raw scores, `[labels]` per sequence."""
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from mgte.packing import PackedBatch, pack
+from mgte.packing import PackedBatch, TokenIds, pack
 
 
 def run_token_ids(
     model: nn.Module,
     scores: Callable[[PackedBatch], list[Tensor]],
-    sequences: Sequence[Sequence[int]],
-    token_type_ids: Sequence[Sequence[int]] | None,
+    sequences: Sequence[TokenIds],
+    token_type_ids: Sequence[TokenIds] | None,
 ) -> list[Tensor]:
     """Pack the sequences, run without gradient and dropout, and give one float32 result each.
 

@@ -1,6 +1,6 @@
 """Tokens as tensors: the packed batch, the plan of batches, reductions per sequence."""
 
-from mgte.packing.batch import PackedBatch, pack, unpack
+from mgte.packing.batch import PackedBatch, TokenIds, pack, unpack
 from mgte.packing.plan import plan_batches
 from mgte.packing.segments import (
     Pooling,
@@ -16,6 +16,7 @@ from mgte.packing.segments import (
 __all__ = [
     "PackedBatch",
     "Pooling",
+    "TokenIds",
     "first_rows",
     "last_rows",
     "pack",

@@ -7,13 +7,18 @@ takes padded input or a mask.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Int, Int32
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mgte.errors import DataError
+
+# One sequence as a caller may give it.
+TokenIds = Sequence[int] | NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -65,9 +70,9 @@ class PackedBatch:
 
 
 def pack(
-    sequences: Sequence[Sequence[int]],
+    sequences: Sequence[TokenIds],
     *,
-    token_type_ids: Sequence[Sequence[int]] | None = None,
+    token_type_ids: Sequence[TokenIds] | None = None,
     device: torch.device | None = None,
 ) -> PackedBatch:
     """Lay token id sequences end to end.
@@ -107,5 +112,5 @@ def unpack(values: Tensor, batch: PackedBatch) -> list[Tensor]:
     return list(values.split(batch.seqlens))
 
 
-def _flatten(sequences: Sequence[Sequence[int]]) -> Int[Tensor, " tokens"]:
+def _flatten(sequences: Sequence[TokenIds]) -> Int[Tensor, " tokens"]:
     return torch.from_numpy(np.concatenate([np.asarray(ids, np.int64) for ids in sequences]))
