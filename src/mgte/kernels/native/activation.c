@@ -1,0 +1,131 @@
+/* Activation of the MLP, gated or not, and the 8-bit encoding of rows. */
+#include "simd.h"
+
+TARGET_AVX512
+
+enum { ACT_GELU = 0, ACT_GELU_TANH = 1, ACT_SILU = 2, ACT_RELU = 3 };
+
+/* Mirrored by mgte.kernels.native_jobs.ActivateJob. Strides count elements. */
+typedef struct {
+    const void *values;     /* [rows, width], gated: [rows, 2 width], the activated half first */
+    const float *row_scale; /* [rows] or NULL */
+    const float *bias;      /* one per column of values, or NULL */
+    void *target;           /* [rows, width] */
+    float *target_scale;    /* [rows]: scales of 8-bit rows */
+    float *room;            /* [width]: one row in float32, needed for 8-bit rows */
+    int64_t rows, width, value_stride, target_stride;
+    int64_t value_kind, target_kind, act, is_gated;
+} activate_job;
+
+/* x Phi(x); erf by a quintic in 1 / (1 + p |z|) times exp(-z^2), absolute error 1.5e-7.
+ * Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26. */
+ALWAYS_INLINE __m512 gelu(__m512 x) {
+    const __m512 size = _mm512_abs_ps(x);
+    const __m512 denominator =
+        _mm512_fmadd_ps(size, _mm512_set1_ps(0.3275911f * 0.70710678f), _mm512_set1_ps(1.0f));
+    __m512 t = _mm512_rcp14_ps(denominator);
+    t = _mm512_mul_ps(t, _mm512_fnmadd_ps(denominator, t, _mm512_set1_ps(2.0f)));
+    __m512 p = _mm512_set1_ps(0.5f * 1.061405429f);
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.5f * -1.453152027f));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.5f * 1.421413741f));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.5f * -0.284496736f));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.5f * 0.254829592f));
+    p = _mm512_mul_ps(p, t);
+    const __m512 power =
+        _mm512_mul_ps(_mm512_mul_ps(x, x), _mm512_set1_ps(-0.5f * 1.44269504f));
+    const __m512 tail = _mm512_mul_ps(_mm512_mul_ps(p, exp2_degree5(power)), size);
+    /* x Phi(x) = max(x, 0) - |x| Phi(-|x|), and `tail` is the second term; an infinite x has none */
+    const __mmask16 finite =
+        _mm512_cmp_ps_mask(size, _mm512_set1_ps(1e18f), _CMP_NGE_UQ);
+    return _mm512_sub_ps(_mm512_max_ps(_mm512_setzero_ps(), x), _mm512_maskz_mov_ps(finite, tail));
+}
+
+ALWAYS_INLINE __m512 times_sigmoid(__m512 x, __m512 z) {
+    const __m512 power = exp2_degree5(_mm512_mul_ps(z, _mm512_set1_ps(-1.44269504f)));
+    return _mm512_div_ps(x, _mm512_add_ps(_mm512_set1_ps(1.0f), power));
+}
+
+ALWAYS_INLINE __m512 activate(__m512 x, const int act) {
+    if (act == ACT_GELU) return gelu(x);
+    if (act == ACT_SILU) return times_sigmoid(x, x);
+    if (act == ACT_RELU) return _mm512_max_ps(_mm512_setzero_ps(), x);
+    const __m512 cube = _mm512_mul_ps(_mm512_mul_ps(x, x), x);
+    const __m512 inner = _mm512_fmadd_ps(cube, _mm512_set1_ps(0.044715f), x);
+    return times_sigmoid(x, _mm512_mul_ps(inner, _mm512_set1_ps(2.0f * 0.79788456f)));
+}
+
+ALWAYS_INLINE __m512 load_value(const activate_job *job, const void *row, ptrdiff_t at, int kind,
+                                __mmask16 mask, __m512 scale) {
+    __m512 x = load_row(row, at, kind, mask);
+    if (job->row_scale) x = _mm512_mul_ps(x, scale);
+    if (job->bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, job->bias + at));
+    return x;
+}
+
+ALWAYS_INLINE void activate_row(const activate_job *job, ptrdiff_t at_row, const int kind,
+                                const int act) {
+    const void *row = row_at(job->values, at_row * job->value_stride, kind);
+    const int to = (int)job->target_kind;
+    void *target = (void *)row_at(job->target, at_row * job->target_stride, to);
+    const __m512 scale = _mm512_set1_ps(job->row_scale ? job->row_scale[at_row] : 1.0f);
+    __m512i largest = _mm512_setzero_si512();
+    for (ptrdiff_t i = 0; i < job->width; i += 16) {
+        const __mmask16 mask = lanes(job->width - i);
+        __m512 x = activate(load_value(job, row, i, kind, mask, scale), act);
+        if (job->is_gated) {
+            x = _mm512_mul_ps(x, load_value(job, row, job->width + i, kind, mask, scale));
+        }
+        if (to == KIND_U8) {
+            _mm512_mask_storeu_ps(job->room + i, mask, x);
+            largest = larger(largest, x);
+        } else {
+            store_row(target, i, to, mask, x);
+        }
+    }
+    if (to == KIND_U8) {
+        job->target_scale[at_row] = scale_of_largest(largest);
+        encode_row((uint8_t *)target, job->room, job->width, job->target_scale[at_row]);
+    }
+}
+
+#define ACTIVATE_ROWS(KIND, ACT)                                                                 \
+    for (ptrdiff_t row = 0; row < job->rows; row++) activate_row(job, row, KIND, ACT);           \
+    return
+
+ALWAYS_INLINE void activate_kind(const activate_job *job, const int kind) {
+    switch (job->act) {
+        case ACT_GELU: ACTIVATE_ROWS(kind, ACT_GELU);
+        case ACT_GELU_TANH: ACTIVATE_ROWS(kind, ACT_GELU_TANH);
+        case ACT_SILU: ACTIVATE_ROWS(kind, ACT_SILU);
+        default: ACTIVATE_ROWS(kind, ACT_RELU);
+    }
+}
+
+MGTE_EXPORT void mgte_activate(const activate_job *job) {
+    if (job->value_kind == KIND_F32) {
+        activate_kind(job, KIND_F32);
+    } else {
+        activate_kind(job, KIND_BF16);
+    }
+}
+
+/* Rows -> 8-bit codes around 128 and one scale per row. */
+MGTE_EXPORT void mgte_encode_u8(const void *values, int64_t kind, int64_t stride, int64_t rows,
+                                int64_t width, uint8_t *codes, float *scales) {
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        const void *row = row_at(values, r * stride, (int)kind);
+        __m512i largest = _mm512_setzero_si512();
+        for (ptrdiff_t i = 0; i < width; i += 16) {
+            const __mmask16 mask = lanes(width - i);
+            largest = larger(largest, load_row(row, i, (int)kind, mask));
+        }
+        scales[r] = scale_of_largest(largest);
+        const __m512 inverse = _mm512_set1_ps(1.0f / scales[r]);
+        for (ptrdiff_t i = 0; i < width; i += 16) {
+            const __mmask16 mask = lanes(width - i);
+            store_codes(codes + r * width + i, mask, load_row(row, i, (int)kind, mask), inverse);
+        }
+    }
+}
+
+TARGET_END
