@@ -110,7 +110,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     """
     values = read_json(path)
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: got a JSON {type(values).__name__}, expected an object")
+        raise ConfigError(f"{path}: got {json_kind(values)}, expected an object")
     return values
 
 
@@ -136,6 +136,15 @@ def read_json(path: Path) -> Any:
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         place = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise ConfigError(f"{path}: is not JSON{place}, expected an object") from error
+
+
+def json_kind(value: Any) -> str:
+    """What a JSON value is, in words."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    return "a string" if isinstance(value, str) else json.dumps(value)
 
 
 def _files_by_tensor(folder: Path) -> dict[str, str] | None:

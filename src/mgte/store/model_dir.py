@@ -146,7 +146,7 @@ def open_model(
         config = family.read_config(raw)
         if is_causal is not None:
             config = replace(config, is_causal=is_causal)
-    head = family.read_head(raw, strip_shapes(family, files))
+        head = family.read_head(raw, strip_shapes(family, files))
     dtypes = [info.dtype for info in files.tensors.values()]
     return ModelDir(
         name=str(model),

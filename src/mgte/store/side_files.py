@@ -12,7 +12,7 @@ from typing import Any, Literal
 from mgte.errors import ConfigError
 from mgte.model import EncoderConfig
 from mgte.packing import Pooling
-from mgte.store.checkpoint_files import read_json, read_json_object
+from mgte.store.checkpoint_files import json_kind, read_json, read_json_object
 from mgte.store.families import Family, RawConfig
 
 Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
@@ -123,10 +123,11 @@ def _read_modules(folder: Path) -> list[tuple[RawConfig, str]]:
     """The modules in order, each with the last part of its type."""
     path = folder / MODULES
     entries = read_json(path)
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ConfigError(
-            f"{path}: got a JSON {type(entries).__name__}, expected a list of objects"
-        )
+    if not isinstance(entries, list):
+        raise ConfigError(f"{path}: got {json_kind(entries)}, expected a list of objects")
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise ConfigError(f"{path}: {index}: got {json_kind(entry)}, expected an object")
     raws = [
         RawConfig(values=entry, where=str(path), path=f"{index}.")
         for index, entry in enumerate(entries)

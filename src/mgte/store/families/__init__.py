@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mgte.errors import CheckpointError
+from mgte.errors import CheckpointError, ConfigError
 from mgte.store.families import bert, gte, modernbert, new, qwen2
 from mgte.store.families.canonical import canonical_shapes
 from mgte.store.families.family import Family, NameRule, TensorRule, expand_rules
@@ -29,7 +29,7 @@ def find_family(raw: RawConfig) -> Family:
     """
     known = ", ".join(FAMILIES)
     if not raw.has("model_type"):
-        raise raw.error("model_type", None, f"one of {known}")
+        raise ConfigError(f"{raw.where}: model_type: missing, expected one of {known}")
     name = raw.text("model_type")
     if name not in FAMILIES:
         code = " runs code of its own, which is never executed, and" if raw.has("auto_map") else ""
