@@ -1,13 +1,13 @@
 """Which CPU runtime takes which lengths: what `backend="auto"` means, in one place."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from torch import Tensor
 
 from mgte.inference.routing import Router, SingleRuntime
 from mgte.model import EncoderConfig
 
-Weights = Mapping[str, Tensor]
+Weights = dict[str, Tensor]
 
 
 def build_cpu_router(

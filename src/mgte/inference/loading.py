@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from mgte.errors import CheckpointError, ConfigError
 from mgte.inference.cores import available_cores
@@ -158,19 +159,24 @@ def _build_engine(model: Model, opened: ModelDir, placement: Placement) -> Engin
         eager = SingleRuntime(TorchEagerRuntime(model.encoder))
         tokens = _EAGER_TOKENS if placement.device.type == "cpu" else _GPU_TOKENS
         return Engine(eager, num_workers=1, max_tokens_per_batch=tokens)
-    state = model.encoder.state_dict()
+    state = _encoder_tensors(model)
     # The runtime takes the tensors over; the module keeps only their shapes.
     model.encoder = model.encoder.to("meta")
     num_workers = available_cores()
     router = build_cpu_router(
         opened.config,
         state,
-        lambda: load_weights(opened).model.encoder.state_dict(),
+        lambda: _encoder_tensors(load_weights(opened).model),
         dtype=placement.dtype,
         backend=placement.backend,
         num_workers=num_workers,
     )
     return Engine(router, num_workers=num_workers, max_tokens_per_batch=_CPU_TOKENS)
+
+
+def _encoder_tensors(model: Model) -> dict[str, Tensor]:
+    """The encoder's tensors by their canonical names."""
+    return {f"encoder.{name}": tensor for name, tensor in model.encoder.state_dict().items()}
 
 
 def _name_special_tokens(model: EmbeddingModel, prepared: Prepared) -> None:

@@ -220,7 +220,11 @@ class Reranker:
             )
         if not documents:
             return []
-        scores = self.predict([(query, document) for document in documents])
+        # Each distinct document is scored once: copies must tie, and rounding depends on what
+        # travels along.
+        row_of_text = {text: row for row, text in enumerate(dict.fromkeys(documents))}
+        distinct = self.predict([(query, text) for text in row_of_text])
+        scores = distinct[[row_of_text[text] for text in documents]]
         order = np.argsort(-scores, kind="stable")[:top_k].tolist()
         return [
             RankedDocument(index=index, score=float(scores[index]), text=documents[index])

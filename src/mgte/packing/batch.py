@@ -18,7 +18,7 @@ from torch import Tensor
 from mgte.errors import DataError
 
 # One sequence as a caller may give it.
-TokenIds = Sequence[int] | NDArray[np.integer[Any]]
+TokenIds = Sequence[int | np.integer[Any]] | NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
