@@ -1,12 +1,14 @@
 """Which CPU runtime takes which lengths: what `backend="auto"` means, in one place."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from torch import Tensor
 
 from mgte.inference.routing import Router, SingleRuntime
 from mgte.model import EncoderConfig
 
+CpuDtype = Literal["float32", "bfloat16", "int8"]
 Weights = dict[str, Tensor]
 
 
@@ -15,7 +17,7 @@ def build_cpu_router(
     weights: Weights,
     reload: Callable[[], Weights],
     *,
-    dtype: str,
+    dtype: CpuDtype,
     backend: str,
     num_workers: int,
 ) -> Router:

@@ -167,7 +167,7 @@ def _build_engine(model: Model, opened: ModelDir, placement: Placement) -> Engin
         opened.config,
         state,
         lambda: _encoder_tensors(load_weights(opened).model),
-        dtype=placement.dtype,
+        dtype=placement.cpu_dtype,
         backend=placement.backend,
         num_workers=num_workers,
     )

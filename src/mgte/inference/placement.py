@@ -2,13 +2,16 @@
 
 import platform
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from mgte.errors import BackendUnavailableError, ConfigError
+from mgte.inference.cpu_router import CpuDtype
 from mgte.inference.requests import LoadOptions
 
-DTYPES = ("float32", "bfloat16", "float16", "int8")
+Dtype = Literal["float32", "bfloat16", "float16", "int8"]
+DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16", "float16", "int8")
 BACKENDS = ("torch", "openvino", "torch-eager")
 
 
@@ -23,8 +26,15 @@ class Placement:
     """
 
     device: torch.device
-    dtype: str
+    dtype: Dtype
     backend: str
+
+    @property
+    def cpu_dtype(self) -> CpuDtype:
+        """The dtype as CPU runtimes spell it; `choose_placement` lets no other pass."""
+        if self.dtype == "bfloat16" or self.dtype == "int8":
+            return self.dtype
+        return "float32"
 
     @property
     def weight_dtype(self) -> torch.dtype:
@@ -84,16 +94,17 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _dtype(name: str, device: torch.device) -> str:
+def _dtype(name: str, device: torch.device) -> Dtype:
     if name == "auto":
         if device.type != "cuda":
             return "float32"
         return "bfloat16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float16"
-    if name not in DTYPES:
+    dtype = next((known for known in DTYPES if known == name), None)
+    if dtype is None:
         raise ConfigError(f"dtype: got {name!r}, expected one of auto, {', '.join(DTYPES)}")
-    if name == "float16" and device.type == "cpu":
+    if dtype == "float16" and device.type == "cpu":
         raise ConfigError(
             "dtype: float16 is emulated on a cpu, slower than float32 and less exact",
             hint="use bfloat16 or int8",
         )
-    return name
+    return dtype

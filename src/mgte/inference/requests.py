@@ -108,6 +108,9 @@ def check_pairs(pairs: Iterable[Sequence[str]]) -> tuple[list[str], list[str]]:
         if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
             what = f"{len(pair)} entries" if isinstance(pair, list | tuple) else type(pair).__name__
             raise DataError(f"pairs[{index}]: got {what}, expected (query, document)")
+        for side, text in enumerate(pair):
+            if not isinstance(text, str):
+                raise DataError(f"pairs[{index}][{side}]: got {type(text).__name__}, expected str")
         queries.append(pair[0])
         documents.append(pair[1])
     return queries, documents

@@ -218,6 +218,9 @@ class Reranker:
             raise ConfigError(
                 f"rank: this model gives {self.model.head_config.num_labels} labels, expected 1"
             )
+        for index, text in enumerate(documents):
+            if not isinstance(text, str):
+                raise DataError(f"documents[{index}]: got {type(text).__name__}, expected str")
         if not documents:
             return []
         # Each distinct document is scored once: copies must tie, and rounding depends on what
