@@ -199,10 +199,17 @@ def test_a_missing_tensor_is_named() -> None:
 
 
 def test_a_sequence_beyond_the_positions_is_refused() -> None:
-    encoder = encoder_of("gte")
+    encoder = encoder_of("bert")
     runtime = TorchCpuRuntime(encoder.config, weights_of(encoder))
-    with pytest.raises(DataError, match="sequence 1: has 1,025 tokens"):
-        runtime.hidden(batch_of("gte", (3, 1025)), None)
+    with pytest.raises(DataError, match=r"sequence 1: has 1,023 tokens, more .* 1,022"):
+        runtime.hidden(batch_of("bert", (3, 1023)), None)
+
+
+def test_rotary_positions_go_on_beyond_the_trained_ones() -> None:
+    encoder, batch = encoder_of("gte"), batch_of("gte", (3, 1500))
+    runtime = TorchCpuRuntime(encoder.config, weights_of(encoder))
+    expected = expected_of(encoder, batch)
+    torch.testing.assert_close(runtime.hidden(batch, None), expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int8"])

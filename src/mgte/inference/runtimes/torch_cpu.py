@@ -88,7 +88,7 @@ class TorchCpuRuntime:
         """Last hidden states in float32, computed on the calling thread.
 
         Args:
-            batch: Sequences of at most `config.max_tokens` tokens each.
+            batch: Sequences of at most `config.position_limit` tokens each.
             rows: Tokens whose state is wanted; None means all.
 
         Returns:
@@ -114,7 +114,7 @@ class TorchCpuRuntime:
         """The same for one batch on its own, its tokens spread over several threads.
 
         Args:
-            batch: Usually one long document.
+            batch: Usually one long document, within the same limit.
             rows: Tokens whose state is wanted; None means all.
             num_workers: Threads, each computing on one core.
 
@@ -136,11 +136,11 @@ class TorchCpuRuntime:
                 return run.result()
 
     def _start(self, batch: PackedBatch, rows: Tensor | None, workspace: Workspace) -> CpuPass:
-        longest = batch.max_seqlen
-        if longest > self.config.max_tokens:
+        longest, limit = batch.max_seqlen, self.config.position_limit
+        if limit is not None and longest > limit:
             raise DataError(
                 f"sequence {batch.seqlens.index(longest)}: has {longest:,} tokens, more than the "
-                f"model's {self.config.max_tokens:,}"
+                f"model's {limit:,}"
             )
         tables = [self._table(is_local, longest) for is_local in (False, True)]
         return CpuPass(self._settings, batch, rows, (tables[0], tables[1]), workspace)
