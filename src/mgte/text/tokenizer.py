@@ -7,7 +7,6 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -19,6 +18,7 @@ from mgte.errors import ConfigError, DataError
 from mgte.text.bodies import BodyEncoder
 from mgte.text.checks import check_texts
 from mgte.text.special_tokens import Frame, find_role_ids, probe_frames
+from mgte.text.tokenized import TokenizedTexts, longest_first
 from mgte.text.tokenizer_files import (
     TokenizerFiles,
     append_eos,
@@ -30,31 +30,6 @@ Overflow = Literal["truncate", "error"]
 
 # transformers writes 10**30 for "no limit".
 _NO_LIMIT = 10**9
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TokenizedTexts:
-    """Token ids of several texts or pairs, in the order of the input.
-
-    Attributes:
-        ids: int32 token ids per text, special tokens included.
-        token_type_ids: int32 per text as `ids`, or None where all of them are zero.
-        is_truncated: bool `[num_texts]`, whether tokens were dropped.
-        count_dropped: Exact number of dropped tokens of one text; tokenises it whole when called.
-    """
-
-    ids: list[NDArray[np.int32]]
-    token_type_ids: list[NDArray[np.int32]] | None
-    is_truncated: NDArray[np.bool_]
-    count_dropped: Callable[[int], int]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def num_tokens(self) -> NDArray[np.int64]:
-        """int64 `[num_texts]`: tokens per text, special tokens included."""
-        return np.fromiter(map(len, self.ids), dtype=np.int64, count=len(self.ids))
 
 
 class Tokenizer:
@@ -245,7 +220,7 @@ class Tokenizer:
                 if room % 2 and min(num_a, num_b) > room:
                     # The longer text gets the odd token, and a cut text does not tell its length.
                     num_a, num_b = self._bodies.count(query), self._bodies.count(document)
-                num_a, num_b = _longest_first(num_a, num_b, room)
+                num_a, num_b = longest_first(num_a, num_b, room)
             pair = start + a[:num_a] + middle + b[:num_b] + end
             ids.append(np.array(pair, dtype=np.int32))
             if types is not None:
@@ -345,16 +320,3 @@ def _refuse_first(
             f"more than max_length={limit:,}",
             hint='use overflow="truncate" to drop the end',
         )
-
-
-def _longest_first(num_first: int, num_second: int, room: int) -> tuple[int, int]:
-    """Tokens that stay of two texts that are together too long.
-
-    Source: tokenizers, `truncate_encodings`, LongestFirst.
-    """
-    short, long = sorted((num_first, num_second))
-    long = short if short > room else max(short, room - short)
-    if short + long > room:
-        short = room // 2
-        long = short + room % 2
-    return (long, short) if num_first > num_second else (short, long)
