@@ -201,7 +201,8 @@ def _write_npz(aside: Path, ids: Sequence[str], embeddings: Embeddings) -> None:
 
 
 def _read_npz(path: Path) -> tuple[list[str], Embeddings]:
-    with np.load(path, allow_pickle=False) as stored:
+    # Opened here, as np.load leaves the file open when it is no archive.
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
         sparse = None
         if "sparse_indptr" in stored:
             sparse = SparseVectors(

@@ -48,7 +48,7 @@ def assert_same_pairs(ours: Tokenizer, folder: Path) -> None:
     theirs = reference(folder)
     firsts = [text for text in TEXTS for _ in TEXTS]
     seconds = TEXTS * len(TEXTS)
-    for length in LENGTHS[:-3]:
+    for length in (4, 5, 6, 7, 11):
         got = ours.encode_pairs(firsts, seconds, max_length=length)
         expected = theirs(
             firsts, seconds, truncation=True, max_length=length, return_token_type_ids=True
