@@ -28,23 +28,24 @@ from openvino import opset13 as ops
 from mgte.model.config import Activation, EncoderConfig
 
 Node = Any
-Weights = Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]
+Weight = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+Weights = Mapping[str, Weight]
 
 
 class Linear(Protocol):
     """How a product with a weight enters the graph: in float, or quantised."""
 
-    def __call__(self, x: Node, weight: np.ndarray[Any, Any], name: str) -> Node:
-        """`x @ weight.T`; `name` is that of the layer whose rows the weight is."""
+    def __call__(self, x: Node, weight: Weight) -> Node:
+        """`x @ weight.T`."""
         ...
 
 
-def float_linear(x: Node, weight: np.ndarray[Any, Any], name: str) -> Node:
+def float_linear(x: Node, weight: Weight) -> Node:
     """The plain product; the plugin converts the weight when it computes in bfloat16."""
     return ops.matmul(x, constant(weight), transpose_a=False, transpose_b=True)
 
 
-def constant(values: np.ndarray[Any, Any]) -> Node:
+def constant(values: Weight) -> Node:
     """A constant that reads the array's own memory where it can."""
     return ops.constant(np.ascontiguousarray(values), shared_memory=True)
 
@@ -119,7 +120,7 @@ class _Builder:
 
     def project(self, x: Node, name: str, rows: slice = slice(None)) -> Node:
         """Linear layer `name`, or the given rows of it, with its bias if it has one."""
-        out = self.linear(x, self.weights[f"{name}.weight"][rows], name)
+        out = self.linear(x, self.weights[f"{name}.weight"][rows])
         bias = self.weights.get(f"{name}.bias")
         return out if bias is None else ops.add(out, constant(bias[rows]))
 
