@@ -2,7 +2,7 @@
 
 Run:       make demo            (or: python examples/demo.py)
 Takes:     a few seconds once the environment is there
-Prints:    ranks, scores and snippets for eight queries, timing, and what to do next
+Prints:    ranks, scores and snippets for nine queries, timing, and what to do next
 """
 
 import json
@@ -27,6 +27,7 @@ QUERIES = (
     ("what to do after touching a hot stove", "first-aid-burns"),
     ("Wann soll man zu einer Wattwanderung aufbrechen?", "gezeiten-watt"),
     ("怎样检查自行车的刹车", "zh-bicycle-brakes"),
+    ("why does it rain so much in India in summer", "hi-monsoon"),
 )
 
 
@@ -35,17 +36,13 @@ def snippet(text: str, width: int = 60) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def print_facts(embedder: mgte.Embedder, vectors: mgte.Embeddings, seconds: float) -> None:
-    """What went in, and what was cut off."""
-    num_tokens = int(vectors.num_tokens.sum())
-    print(
-        f"{len(vectors)} articles, {num_tokens:,} tokens -> {vectors.dense.shape[1]} numbers each "
-        f"in {seconds:.2f} s ({num_tokens / seconds:,.0f} tokens/s)"
-    )
+def print_facts(titles: list[str], vectors: mgte.Embeddings, max_length: int) -> None:
+    """How much went in, and what was cut off."""
     cut = np.flatnonzero(vectors.is_truncated)
-    print(f"cut at the model's {embedder.max_length} tokens: {len(cut)} of {len(vectors)} articles")
+    print(f"tokens per article: {vectors.num_tokens.min()} to {vectors.num_tokens.max()}")
+    print(f"cut at the model's {max_length} tokens: {len(cut)} of {len(vectors)} articles")
     for index in cut[:3]:
-        print(f"  article {index + 1} lost its last {vectors.num_tokens_dropped[index]} tokens")
+        print(f"  {titles[index]}: its last {vectors.num_tokens_dropped[index]} tokens")
 
 
 def search(
@@ -76,7 +73,13 @@ def main() -> int:
     loaded = time.perf_counter()
     print(f"{MODEL}: loaded in {loaded - started:.2f} s")
     vectors = embedder.encode_document([f"{a['title']}. {a['text']}" for a in articles])
-    print_facts(embedder, vectors, time.perf_counter() - loaded)
+    seconds = time.perf_counter() - loaded
+    num_tokens = int(vectors.num_tokens.sum())
+    print(
+        f"{len(vectors)} articles, {num_tokens:,} tokens -> {embedder.dim} numbers each in "
+        f"{seconds:.2f} s ({num_tokens / seconds:,.0f} tokens/s)"
+    )
+    print_facts([article["title"] for article in articles], vectors, embedder.max_length)
     num_found = search(embedder, articles, vectors)
     print(f"\nthe article meant (*) came first for {num_found} of {len(QUERIES)} queries")
     print(

@@ -18,7 +18,7 @@ WORDS = (
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_config():
     """EncoderConfig of two layers, width 32, with rotary positions and a gated MLP."""
     from mgte.model import EncoderConfig, RopeConfig
@@ -62,11 +62,10 @@ def tiny_tokenizer_json() -> str:
     return tokenizer.to_str()
 
 
-@pytest.fixture
-def tokenizer_folder(tmp_path: Path, tiny_tokenizer_json: str) -> Path:
+@pytest.fixture(scope="session")
+def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_json: str) -> Path:
     """A folder with `tokenizer.json` and `tokenizer_config.json` as a checkpoint has them."""
-    folder = tmp_path / "tokenizer"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("tokenizer")
     (folder / "tokenizer.json").write_text(tiny_tokenizer_json, encoding="utf-8")
     names = dict(zip(("pad", "unk", "cls", "sep", "mask"), SPECIAL_TOKENS, strict=True))
     config = {f"{name}_token": token for name, token in names.items()} | {"model_max_length": 64}

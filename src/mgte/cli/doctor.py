@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mgte._version import __version__
-from mgte.cli.options import add_json_option
+from mgte.cli.options import DEFAULT_EMBEDDER, add_json_option
 from mgte.cli.output import write_json, write_line, write_table
+from mgte.errors import MgteError
 
 DESCRIPTION = "Show what is installed, what this machine can do, and what `auto` takes here."
 EXAMPLE = "  mgte doctor --json | jq .attention"
@@ -32,6 +33,11 @@ LENGTHS = (16, 128, 512, 2048, 8192)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_EMBEDDER,
+        help="model for which the choices of backend=auto are shown (%(default)s)",
+    )
     add_json_option(parser, "the report")
 
 
@@ -44,7 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
         "packages": installed_packages(),
         "cpu": cpu(),
         "accelerators": accelerators(),
+        "kernels": kernels(),
         "attention": attention(),
+        "auto": auto_backends(arguments.model),
     }
     if arguments.json:
         write_json(report)
@@ -134,6 +142,42 @@ def attention() -> list[dict[str, Any]]:
     return found
 
 
+def kernels() -> dict[str, Any]:
+    """Our own compiled CPU kernels: whether they are used, and why not."""
+    from mgte.kernels import load_library
+
+    found = load_library()
+    return {
+        "is_available": found.library is not None,
+        "reason": found.reason or None,
+        "has_bfloat16": found.has_bfloat16,
+    }
+
+
+def auto_backends(model: str) -> dict[str, Any]:
+    """Which backend `auto` takes at each length, asked of a loaded model."""
+    from mgte.inference import Embedder, Reranker
+    from mgte.packing import pack
+    from mgte.store import open_model
+
+    try:
+        is_reranker = open_model(model).head.kind == "sequence_classification"
+        loaded = Reranker.load(model) if is_reranker else Embedder.load(model)
+    except MgteError as error:
+        return {"model": model, "reason": error.message, "lengths": []}
+    router = loaded.prepared.engine.router
+    longest = loaded.model.config.max_tokens
+    lengths = sorted({min(length, longest) for length in LENGTHS})
+    return {
+        "model": model,
+        "reason": None,
+        "lengths": [
+            {"tokens": length, "backend": router.runtime_for(pack([[0] * length])).name}
+            for length in lengths
+        ],
+    }
+
+
 def print_report(report: dict[str, Any]) -> None:
     """The report for a person."""
     write_line(f"mgte {report['mgte']}, Python {report['python']}, {report['platform']}")
@@ -165,3 +209,18 @@ def print_report(report: dict[str, Any]) -> None:
         for item in report["attention"]
     ]
     write_table(("device", "attention", "state", "why not"), rows)
+    print_choices(report)
+
+
+def print_choices(report: dict[str, Any]) -> None:
+    """Compiled kernels, and what `auto` takes."""
+    found = report["kernels"]
+    precision = "float32 and bfloat16" if found["has_bfloat16"] else "float32"
+    state = f"used, {precision}" if found["is_available"] else f"not used: they {found['reason']}"
+    write_line(f"\ncompiled CPU kernels: {state}")
+    auto = report["auto"]
+    if auto["reason"]:
+        write_line(f"backend=auto: not shown, {auto['reason']}")
+        return
+    choices = [f"{item['tokens']:,}: {item['backend']}" for item in auto["lengths"]]
+    write_line(f"backend=auto for {auto['model']}, by tokens: {', '.join(choices)}")

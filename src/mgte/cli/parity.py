@@ -5,7 +5,7 @@ Exact means: float32, the plain module, every text alone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,7 +169,7 @@ def compare(
         is_ok = max_abs <= LARGEST_DIFFERENCE[dtype]
         min_cosine = None
     else:
-        min_cosine = float((_unit(exact) * _unit(found)).sum(axis=1).min())
+        min_cosine = float((_unit(exact) * _unit(found)).sum(axis=1).min().clip(max=1.0))
         overlap = _overlap(_distances(exact), _distances(found))
         is_ok = min_cosine >= LOWEST_COSINE[dtype]
     return ParityRow(
@@ -196,22 +196,22 @@ def _run(model: "Embedder | Reranker", sequences: Sequences) -> Rows:
     return dense
 
 
-def _distances(vectors: Rows) -> Rows:
+def _distances(vectors: Rows) -> NDArray[np.float64]:
     """Negative cosine of each vector to each other one; infinite to itself."""
     unit = _unit(vectors)
-    distances: Rows = -(unit @ unit.T)
+    distances: NDArray[np.float64] = -(unit @ unit.T)
     np.fill_diagonal(distances, np.inf)
     return distances
 
 
-def _overlap(exact: Rows, found: Rows) -> float:
+def _overlap(exact: NDArray[Any], found: NDArray[Any]) -> float:
     """Mean share of the `k` smallest entries of each row that both have."""
     k = max(1, min(_TOP_K, exact.shape[1] // 2))
     pairs = zip(np.argsort(exact, axis=1)[:, :k], np.argsort(found, axis=1)[:, :k], strict=True)
     return float(np.mean([len(set(a.tolist()) & set(b.tolist())) / k for a, b in pairs]))
 
 
-def _unit(vectors: Rows) -> Rows:
+def _unit(vectors: Rows) -> NDArray[np.float64]:
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    unit: Rows = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    unit: NDArray[np.float64] = vectors / np.maximum(lengths, 1e-12)
     return unit

@@ -48,7 +48,7 @@ _RANDOM_LENGTHS = (1, 2, 3, 7, 16, 33, 64, 65, 128, 5, 200, 12)
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("model", metavar="MODEL", help="folder, hub id or bundled name")
-    parser.add_argument("--texts", metavar="FILE", help="measure on the lines of this file")
+    parser.add_argument("--texts", metavar="FILE", help="measure on the texts of this file")
     parser.add_argument("--backends", nargs="+", default=BACKENDS, metavar="NAME")
     parser.add_argument("--dtypes", nargs="+", default=DTYPES, metavar="NAME")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
@@ -125,9 +125,9 @@ def read_lines(path: str | None) -> list[str]:
     """Texts to measure on: the file's lines, or samples of several languages and lengths."""
     if path is None:
         return [" ".join([text] * count) for count in _REPEATS for text in _SAMPLES]
-    from mgte.cli.reading import read_texts
+    from mgte.text import read_rows
 
-    return read_texts(path).texts
+    return [row.text for row in read_rows(path)]
 
 
 def print_report(report: ParityReport, published: list[PublishedRow]) -> None:
