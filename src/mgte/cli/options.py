@@ -4,6 +4,8 @@ import argparse
 from typing import TypedDict
 
 DEFAULT_EMBEDDER = "all-minilm-l6-v2"
+REFERENCE_BACKEND = "torch-eager"
+BACKENDS = ("torch-eager", "torch", "openvino")
 
 
 class LoadSettings(TypedDict):

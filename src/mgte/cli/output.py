@@ -3,9 +3,10 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 SNIPPET_CHARACTERS = 80
 _NUM_NAMED = 3
@@ -27,7 +28,7 @@ def write_json(value: Any) -> None:
 
 
 def write_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Aligned columns; numbers to the right."""
+    """Aligned columns of plain Python values; numbers to the right."""
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(row[i]) for row in [list(header), *cells]) for i in range(len(header))]
     is_number = [all(_is_number(row[i]) for row in cells) for i in range(len(header))]
@@ -59,7 +60,7 @@ def report_truncation(
         names: What each text is called.
         max_length: Where they were cut.
     """
-    cut = np.flatnonzero(is_truncated).tolist()
+    cut = is_truncated.nonzero()[0].tolist()
     if not cut:
         return
     first = ", ".join(f"{names[i]} (-{count_dropped(i):,} tokens)" for i in cut[:_NUM_NAMED])
@@ -70,11 +71,10 @@ def report_truncation(
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
-    if isinstance(value, bool | np.bool_):
+    if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float | np.floating):
-        number = float(value)
-        return f"{number:.4f}" if abs(number) >= 1e-3 or number == 0 else f"{number:.1e}"
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) >= 1e-3 or value == 0 else f"{value:.1e}"
     if isinstance(value, int):
         return f"{value:,}"
     return str(value)
@@ -86,6 +86,8 @@ def _is_number(cell: str) -> bool:
 
 def _plain(value: Any) -> Any:
     """What `json` does not know by itself."""
+    import numpy as np
+
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} is not JSON")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mgte.cli.options import LoadSettings
+from mgte.cli.options import REFERENCE_BACKEND, LoadSettings
 from mgte.errors import BackendUnavailableError, ConfigError, MgteError
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ ModelKind = Literal["embedding", "reranking"]
 Sequences = Sequence[Sequence[int]]
 Rows = NDArray[np.float32]
 
-REFERENCE_BACKEND = "torch-eager"
-BACKENDS = ("torch-eager", "torch", "openvino")
 SHAPES = ("one by one", "packed", "shuffled, small")
 # Lowest cosine to the exact vector that we accept: float32 differs by rounding only, bfloat16
 # keeps 8 bits of mantissa, int8 keeps 7 bits and a scale per channel.

@@ -3,11 +3,15 @@
 import argparse
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mgte.cli.output import say
-from mgte.text import FORMATS, Row, read_rows
 
-FORMAT_NAMES = sorted(set(FORMATS.values()))
+if TYPE_CHECKING:
+    from mgte.text import FileFormat, Row
+
+# Those of mgte.text.FORMATS, which --help need not load.
+FORMAT_NAMES: tuple["FileFormat", ...] = ("csv", "json", "jsonl", "parquet", "text", "tsv")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +73,9 @@ def read_pairs(arguments: argparse.Namespace) -> tuple[Source, list[str]]:
     return _source(rows, documents), [row.fields[query_field] for row in rows]
 
 
-def _read(arguments: argparse.Namespace, fields: list[str], optional: list[str]) -> list[Row]:
+def _read(arguments: argparse.Namespace, fields: list[str], optional: list[str]) -> "list[Row]":
+    from mgte.text import read_rows
+
     if arguments.input == "-" and sys.stdin.isatty():
         say("reading texts from standard input, one per line; end with Ctrl-D")
     return list(
@@ -84,7 +90,7 @@ def _read(arguments: argparse.Namespace, fields: list[str], optional: list[str])
     )
 
 
-def _source(rows: list[Row], texts: list[str]) -> Source:
+def _source(rows: "list[Row]", texts: list[str]) -> Source:
     # Rows without an id of their own are named by their place.
     names = [row.place if row.row_id.isdigit() else row.row_id for row in rows]
     return Source(ids=[row.row_id for row in rows], texts=texts, names=names)

@@ -3,8 +3,6 @@
 import argparse
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mgte.cli.options import (
     add_json_option,
     add_load_options,
@@ -17,6 +15,8 @@ from mgte.cli.reading import Source, add_reading_options, read_pairs, read_texts
 from mgte.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mgte.inference import Reranker
 
 DESCRIPTION = (
@@ -61,11 +61,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     reranker = Reranker.load(arguments.model, **load_settings(arguments))
     scores = score(reranker, queries, source, arguments)
-    order = np.arange(len(scores))
+    order = list(range(len(scores)))
     if arguments.query is not None:
-        order = np.argsort(-scores, kind="stable")[: arguments.top_k]
+        order = (-scores).argsort(kind="stable")[: arguments.top_k].tolist()
     if arguments.json:
-        for index in order.tolist():
+        for index in order:
             write_json(
                 {
                     "id": source.ids[index],
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
                 }
             )
     else:
-        rows = [(scores[i], source.ids[i], snippet(source.texts[i])) for i in order.tolist()]
+        rows = [(float(scores[i]), source.ids[i], snippet(source.texts[i])) for i in order]
         write_table(("score", "id", "document"), rows)
     return 0
 
@@ -85,6 +85,8 @@ def score(
     reranker: "Reranker", queries: list[str], source: Source, arguments: argparse.Namespace
 ) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
     """One score per pair, and a word about pairs that were cut."""
+    import numpy as np
+
     if reranker.model.head_config.num_labels != 1:
         raise ConfigError(
             f"{arguments.model}: gives {reranker.model.head_config.num_labels} labels per pair, "

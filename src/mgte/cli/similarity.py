@@ -77,7 +77,7 @@ def print_scores(embedder: "Embedder", arguments: argparse.Namespace) -> None:
         ranked = [{"index": i, "score": scores[i], "text": documents[i]} for i in order]
         write_json({"query": arguments.query, "scores": ranked})
     else:
-        write_table(("score", "text"), [(scores[i], snippet(documents[i])) for i in order])
+        write_table(("score", "text"), [(float(scores[i]), snippet(documents[i])) for i in order])
 
 
 def print_matrix(embedder: "Embedder", arguments: argparse.Namespace) -> None:

@@ -4,24 +4,19 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from mgte.cli.options import LoadSettings, add_json_option, add_source_options
-from mgte.cli.output import say, write_json, write_line, write_table
-from mgte.cli.parity import (
+from mgte.cli.options import (
     BACKENDS,
     REFERENCE_BACKEND,
-    ModelKind,
-    ParityReport,
-    Sequences,
-    load,
-    measure,
-    token_ids,
+    LoadSettings,
+    add_json_option,
+    add_source_options,
 )
-from mgte.cli.published import PublishedRow, checkpoint_of, compare_published
+from mgte.cli.output import say, write_json, write_line, write_table
 from mgte.errors import CheckpointError
 
 if TYPE_CHECKING:
+    from mgte.cli.parity import ModelKind, ParityReport, Sequences
+    from mgte.cli.published import PublishedRow
     from mgte.inference import Embedder, Reranker
 
 DESCRIPTION = (
@@ -58,6 +53,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the report; exit code 1 if something is worse than its dtype explains."""
+    from mgte.cli.parity import load, measure
+    from mgte.cli.published import checkpoint_of, compare_published
+
     settings = LoadSettings(
         device=arguments.device,
         dtype="float32",
@@ -96,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if is_ok else 1
 
 
-def kind_of(arguments: argparse.Namespace) -> ModelKind:
+def kind_of(arguments: argparse.Namespace) -> "ModelKind":
     """What the model gives, by its head."""
     from mgte.store import open_model
 
@@ -109,8 +107,12 @@ def kind_of(arguments: argparse.Namespace) -> ModelKind:
     return "reranking" if opened.head.kind == "sequence_classification" else "embedding"
 
 
-def sample_ids(model: "Embedder | Reranker", texts: list[str]) -> Sequences:
+def sample_ids(model: "Embedder | Reranker", texts: list[str]) -> "Sequences":
     """Token ids of the texts; random ids for a model folder without a tokenizer."""
+    import numpy as np
+
+    from mgte.cli.parity import token_ids
+
     try:
         return token_ids(model, texts)
     except CheckpointError as error:
@@ -130,7 +132,7 @@ def read_lines(path: str | None) -> list[str]:
     return [row.text for row in read_rows(path)]
 
 
-def print_report(report: ParityReport, published: list[PublishedRow]) -> None:
+def print_report(report: "ParityReport", published: "list[PublishedRow]") -> None:
     """The report for a person."""
     write_line(
         f"{report.num_sequences:,} texts, {report.num_tokens:,} tokens, against float32 "

@@ -1,6 +1,6 @@
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -42,13 +42,12 @@ def test_version_is_the_packages(mgte) -> None:
 
 @pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in COMMANDS)])
 def test_help_is_fast(words: list[str]) -> None:
-    # The best of five: another process may hold the processor.
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        assert run(*words).returncode == 0
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < MAX_HELP_SECONDS
+    # Processor time: what the user waits for on a machine that is not busy with something else.
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert run(*words).returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert seconds < MAX_HELP_SECONDS
 
 
 @pytest.mark.parametrize("name", COMMANDS)

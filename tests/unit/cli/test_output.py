@@ -48,3 +48,10 @@ def test_the_first_cut_texts_are_named_with_what_they_lost(capsys) -> None:
     assert "text 1 (-1,000 tokens)" in captured.err
     assert "text 3 (-3,000 tokens), …" in captured.err
     assert "text 4" not in captured.err
+
+
+def test_the_formats_of_the_options_are_those_of_the_readers() -> None:
+    from mgte.cli.reading import FORMAT_NAMES
+    from mgte.text import FORMATS
+
+    assert set(FORMAT_NAMES) == set(FORMATS.values())
