@@ -20,7 +20,6 @@ test-fast: $(VENV)/.test
 check: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pydoclint -q src
 	$(VENV)/bin/lint-imports
 	$(PY) -m pytest -q tests/architecture
 

@@ -162,3 +162,29 @@ def test_import_takes_less_than_a_tenth_of_a_second() -> None:
         for _ in range(5)
     ]
     assert min(float(run.stdout) for run in runs) < 0.1
+
+
+def documented_arguments(docstring: str) -> list[str]:
+    """Names in the section `Args:` of a google docstring."""
+    section = re.search(r"^Args:\n((?:[ ]{4}.*\n?|\n)+)", docstring, flags=re.MULTILINE)
+    return (
+        re.findall(r"^ {4}\*{0,2}(\w+):", section.group(1), flags=re.MULTILINE) if section else []
+    )
+
+
+def arguments_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    arguments = function.args
+    listed = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    starred = [argument for argument in (arguments.vararg, arguments.kwarg) if argument]
+    return [a.arg for a in [*listed, *starred] if a.arg not in ("self", "cls")]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_documented_arguments_are_those_of_the_signature(path: Path) -> None:
+    wrong = [
+        function.name
+        for function in functions_of(path)
+        if (documented := documented_arguments(ast.get_docstring(function) or ""))
+        and documented != arguments_of(function)
+    ]
+    assert wrong == []
