@@ -12,7 +12,7 @@ from mgte.text.parallelism import prepare_for_forks
 
 # Text that is tokenised for one wanted token: English needs 4 to 5 characters, Chinese 1 to 2.
 # Too little costs a second round, too much costs tokens that are thrown away.
-_CHARACTERS_PER_TOKEN_ASCII = 7
+_CHARACTERS_PER_TOKEN_ASCII = 6
 _CHARACTERS_PER_TOKEN = 4
 # Shorter texts are never cut.
 _MIN_CUT_CHARACTERS = 256
@@ -51,25 +51,39 @@ class BodyEncoder:
         """
         if room is None:
             return self._encode_whole(texts, texts, place)
-        threshold = max(_MIN_CUT_CHARACTERS, 2 * _CHARACTERS_PER_TOKEN * (room + 1))
-        long = [index for index, text in enumerate(texts) if len(text) > threshold]
-        rules = self._find_rules() if long else None
+        threshold = max(_MIN_CUT_CHARACTERS, _CHARACTERS_PER_TOKEN * (room + 1))
+        sizes = {
+            index: _first_size(text, room)
+            for index, text in enumerate(texts)
+            if len(text) > threshold
+        }
+        rules = self._find_rules() if sizes else None
         if rules is None:
             return self._encode_whole(texts, texts, place)
-        pieces = list(texts)
-        sizes = {}
-        for index in long:
-            text = texts[index]
-            _refuse_surrogates(text, place(index))
-            size = _first_size(text, room)
-            if size < len(text):
-                cut = find_cut(text, size, rules)
-                pieces[index] = text[:cut] if cut is not None else ""
-                sizes[index] = size if cut is None else size * _GROWTH
-        rows = self._encode_whole(pieces, texts, place)
-        for index, size in sizes.items():
-            if len(rows[index]) <= room:
-                rows[index] = self._encode_long(texts[index], room, size, rules, place(index))
+        for index in sizes:
+            _refuse_surrogates(texts[index], place(index))
+        rows: list[list[int]] = [[]] * len(texts)
+        pending = list(range(len(texts)))
+        while pending:
+            pieces = []
+            for index in pending:
+                text, size = texts[index], sizes.get(index, len(texts[index]))
+                cut = find_cut(text, size, rules) if size < len(text) else len(text)
+                pieces.append(text[: cut or 0])
+            encoded = self._encode_whole(pieces, [texts[index] for index in pending], place)
+            short = []
+            for index, piece, row in zip(pending, pieces, encoded, strict=True):
+                rows[index] = row
+                if len(row) > room or len(piece) == len(texts[index]):
+                    continue
+                if piece:  # more of the same, again for all texts in one call
+                    sizes[index] *= _GROWTH
+                    short.append(index)
+                else:
+                    rows[index] = self._encode_long(
+                        texts[index], room, sizes[index], rules, place(index)
+                    )
+            pending = short
         return rows
 
     def count(self, text: str) -> int:
