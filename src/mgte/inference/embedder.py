@@ -1,13 +1,13 @@
 """Embedder: texts or token ids in, dense vectors and sparse token weights out."""
 
 from collections.abc import Sequence
-from typing import TypeVar, Unpack
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mgte.errors import ConfigError, DataError
+from mgte.errors import ConfigError
 from mgte.inference.embedding_task import Wanted, embedding_task, stack_dense, stack_sparse
 from mgte.inference.engine import Task, TokenInput
 from mgte.inference.loading import Prepared, prepare
@@ -16,22 +16,19 @@ from mgte.inference.requests import (
     LoadOptions,
     Overflow,
     check_dim,
-    check_ids,
     check_pairs,
 )
+from mgte.inference.scoring import DenseLike, similarity_matrix, take_rows, weighted_sum
 from mgte.model import EmbeddingModel
 from mgte.packing import PackedBatch, TokenIds
 from mgte.text import Tokenizer
 from mgte.vectors import Embeddings
 
-Result = TypeVar("Result")
-
-_QUERY_PROMPTS = ("query",)
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 
 class Embedder:
-    """An embedding model, its tokenizer and its settings, ready to run.
+    """An embedding model with tokenizer and settings, ready to run.
 
     Attributes:
         prepared: Engine, settings and tokenizer.
@@ -163,7 +160,7 @@ class Embedder:
         return Embeddings(
             dense=stack_dense(rows, wanted.dim) if dense else None,
             sparse=stack_sparse(rows, self.model.config.vocab_size) if sparse else None,
-            num_tokens=np.array([len(ids) for ids in tokens.ids], dtype=np.int64),
+            num_tokens=tokens.num_tokens,
             is_truncated=np.asarray(tokens.is_truncated, dtype=np.bool_),
             count_dropped=tokens.count_dropped,
         )
@@ -195,7 +192,7 @@ class Embedder:
             if prompt is not None:
                 raise ConfigError("encode_query: got prompt and instruction, expected one of them")
             prompt = f"Instruct: {instruction}\nQuery: "
-        return self.encode(texts, prompt=self._named(prompt, _QUERY_PROMPTS), **options)
+        return self.encode(texts, prompt=self._named(prompt, ("query",)), **options)
 
     def encode_document(
         self,
@@ -249,7 +246,7 @@ class Embedder:
                 vocabulary.
         """
         wanted = self._wanted(dense=dense, sparse=sparse, dim=dim, normalize=normalize)
-        rows = self._run_ids(
+        rows = self.prepared.run_ids(
             sequences,
             token_type_ids,
             embedding_task(self.model, wanted),
@@ -273,32 +270,17 @@ class Embedder:
         def reduce(states: Tensor, batch: PackedBatch) -> list[NDArray[np.float32]]:
             return [part.float().cpu().numpy() for part in states.split(batch.seqlens)]
 
-        return self._run_ids(sequences, token_type_ids, Task(pooling=None, reduce=reduce))
+        return self.prepared.run_ids(sequences, token_type_ids, Task(pooling=None, reduce=reduce))
 
-    def similarity(
-        self,
-        a: Embeddings | NDArray[np.float32],
-        b: Embeddings | NDArray[np.float32],
-    ) -> NDArray[np.float32]:
+    def similarity(self, a: DenseLike, b: DenseLike) -> NDArray[np.float32]:
         """Similarity of every vector of `a` to every vector of `b`.
 
-        Cosine, or the dot product where the model's own files say so.
-
-        Returns:
-            float32 `[len(a), len(b)]`.
+        Cosine, or the dot product where the model's own files say so: float32 `[len(a), len(b)]`.
 
         Raises:
             DataError: The widths differ, or there are no dense vectors.
         """
-        left, right = _dense_of(a, "a"), _dense_of(b, "b")
-        if left.shape[1] != right.shape[1]:
-            raise DataError(
-                f"similarity: widths {left.shape[1]} and {right.shape[1]} differ, expected equal"
-            )
-        if self.prepared.settings.similarity == "cosine":
-            left, right = _unit(left), _unit(right)
-        product: NDArray[np.float32] = left @ right.T
-        return product
+        return similarity_matrix(a, b, kind=self.prepared.settings.similarity)
 
     def score(
         self,
@@ -330,20 +312,18 @@ class Embedder:
                 f"sparse_weight: got {sparse_weight}, but this model has no sparse head",
                 hint="pass sparse_weight=0",
             )
-        scores = np.zeros(len(queries), dtype=np.float32)
         if not queries or not (with_dense or with_sparse):
-            return scores
+            return np.zeros(len(queries), dtype=np.float32)
         query_rows, document_rows = _distinct(queries), _distinct(documents)
         options = EncodeOptions(dense=with_dense, sparse=with_sparse, dim=dim)
         q = self.encode_query(list(query_rows), **options)
         d = self.encode_document(list(document_rows), **options)
-        left = [query_rows[text] for text in queries]
-        right = [document_rows[text] for text in documents]
-        if q.dense is not None and d.dense is not None:
-            scores += dense_weight * np.einsum("nd,nd->n", q.dense[left], d.dense[right])
-        if q.sparse is not None and d.sparse is not None:
-            scores += sparse_weight * q.sparse.take(left).dot_rows(d.sparse.take(right))
-        return scores
+        return weighted_sum(
+            take_rows(q, [query_rows[text] for text in queries]),
+            take_rows(d, [document_rows[text] for text in documents]),
+            dense_weight=dense_weight,
+            sparse_weight=sparse_weight,
+        )
 
     def _wanted(
         self, *, dense: bool, sparse: bool, dim: int | None, normalize: bool | None
@@ -362,45 +342,6 @@ class Embedder:
         if prompt is not None:
             return prompt
         return next((name for name in names if name in self.prepared.settings.prompts), None)
-
-    def _run_ids(
-        self,
-        sequences: Sequence[TokenIds],
-        token_type_ids: Sequence[TokenIds] | None,
-        task: Task[Result],
-        *,
-        max_tokens_per_batch: int | None = None,
-        show_progress: bool | None = None,
-    ) -> list[Result]:
-        config = self.model.config
-        check_ids(
-            sequences,
-            token_type_ids,
-            vocab_size=config.vocab_size,
-            type_vocab_size=config.type_vocab_size,
-            max_tokens=config.position_limit,
-        )
-        return self.prepared.engine.run(
-            TokenInput(ids=sequences, token_type_ids=token_type_ids),
-            task,
-            max_tokens_per_batch=max_tokens_per_batch,
-            show_progress=show_progress,
-        )
-
-
-def _dense_of(vectors: Embeddings | NDArray[np.float32], place: str) -> NDArray[np.float32]:
-    dense = vectors.dense if isinstance(vectors, Embeddings) else np.asarray(vectors, np.float32)
-    if dense is None:
-        raise DataError(f"similarity: {place} holds no dense vectors")
-    if dense.ndim != 2:
-        raise DataError(f"similarity: {place} has shape {dense.shape}, expected [texts, dim]")
-    return dense
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = vectors / np.maximum(lengths, 1e-12)
-    return unit
 
 
 def _distinct(texts: Sequence[str]) -> dict[str, int]:

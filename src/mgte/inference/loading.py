@@ -5,9 +5,10 @@ backend; 4. weights -> runtimes; 5. lengths and tokenizer.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,14 +16,17 @@ from torch import Tensor
 from mgte.errors import CheckpointError, ConfigError
 from mgte.inference.cores import available_cores
 from mgte.inference.cpu_router import build_cpu_router
-from mgte.inference.engine import Engine
+from mgte.inference.engine import Engine, Task, TokenInput
 from mgte.inference.placement import Placement, choose_placement
-from mgte.inference.requests import LoadOptions
+from mgte.inference.requests import LoadOptions, check_ids
 from mgte.inference.routing import SingleRuntime
 from mgte.inference.runtimes.torch_eager import TorchEagerRuntime
 from mgte.model import EmbeddingModel, HeadConfig, Model
+from mgte.packing import TokenIds
 from mgte.store import EmbeddingSettings, ModelDir, load_weights, open_model
 from mgte.text import Tokenizer
+
+Result = TypeVar("Result")
 
 _logger = logging.getLogger(__name__)
 
@@ -64,6 +68,46 @@ class Prepared:
             CheckpointError: The folder has no tokenizer, or a damaged one.
         """
         return self._tokenizer
+
+    def run_ids(
+        self,
+        sequences: Sequence[TokenIds],
+        token_type_ids: Sequence[TokenIds] | None,
+        task: Task[Result],
+        *,
+        max_tokens_per_batch: int | None = None,
+        show_progress: bool | None = None,
+    ) -> list[Result]:
+        """Check token id lists and run a task over them.
+
+        Args:
+            sequences: Token ids, special tokens included.
+            token_type_ids: Segment ids of the same lengths; None means all 0.
+            task: What is to be made of the states.
+            max_tokens_per_batch: Token budget of one batch; None means the engine's own.
+            show_progress: As in `Engine.run`.
+
+        Returns:
+            One result per sequence, in the given order.
+
+        Raises:
+            DataError: A sequence is empty, longer than the model's positions, or holds an id
+                outside the vocabulary.
+        """
+        config = self.model.config
+        check_ids(
+            sequences,
+            token_type_ids,
+            vocab_size=config.vocab_size,
+            type_vocab_size=config.type_vocab_size,
+            max_tokens=config.position_limit,
+        )
+        return self.engine.run(
+            TokenInput(ids=sequences, token_type_ids=token_type_ids),
+            task,
+            max_tokens_per_batch=max_tokens_per_batch,
+            show_progress=show_progress,
+        )
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mgte.errors import ConfigError, DataError
-from mgte.inference.engine import Task, TokenInput
+from mgte.inference.engine import Task
 from mgte.inference.loading import Prepared, prepare
-from mgte.inference.requests import LoadOptions, Overflow, check_ids, check_pairs
+from mgte.inference.requests import LoadOptions, Overflow, check_pairs
 from mgte.model import RerankerModel
 from mgte.packing import PackedBatch, TokenIds
 from mgte.text import Tokenizer
@@ -240,14 +240,6 @@ class Reranker:
         token_type_ids: Sequence[TokenIds] | None = None,
     ) -> NDArray[np.float32]:
         """Raw logits of token id lists that are pairs already: float32 `[num, num_labels]`."""
-        config = self.model.config
-        check_ids(
-            sequences,
-            token_type_ids,
-            vocab_size=config.vocab_size,
-            type_vocab_size=config.type_vocab_size,
-            max_tokens=config.position_limit,
-        )
         return self._run(sequences, token_type_ids)
 
     def _run(
@@ -262,8 +254,9 @@ class Reranker:
             return list(self.model.reduce(states, batch).float().cpu().numpy())
 
         head = self.model.head_config
-        logits = self.prepared.engine.run(
-            TokenInput(ids=ids, token_type_ids=token_type_ids),
+        logits = self.prepared.run_ids(
+            ids,
+            token_type_ids,
             Task(pooling="cls" if head.pooling == "cls" else None, reduce=reduce),
             max_tokens_per_batch=max_tokens_per_batch,
             show_progress=show_progress,
