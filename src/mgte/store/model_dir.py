@@ -4,7 +4,7 @@
 4. side files -> settings; 5. tensors -> model.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from mgte.errors import CheckpointError, ConfigError
 from mgte.model import EncoderConfig, HeadConfig, Model, build_model
@@ -186,7 +187,7 @@ def load_weights(
     if not wanted.is_floating_point:
         raise ConfigError(f"dtype: got {wanted}, expected a floating-point type")
     state = load_tensors(CheckpointFiles(model_dir.path), family, config, head, wanted)
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutInit():
         model = build_model(
             config, head, pooling=model_dir.settings.pooling, family=model_dir.family
         )
@@ -215,6 +216,26 @@ def family_of(model: Model) -> Family:
         CheckpointError: The model names an unknown family.
     """
     return find_family(RawConfig(values={"model_type": model.family}, where="model.family"))
+
+
+class _WithoutInit(TorchFunctionMode):
+    """Leaves new parameters as they are: the file's values replace them at once.
+
+    Not only a saving: on the meta device the first random fill imports PyTorch's compiler, which
+    takes longer than loading a small model.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Collection[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 @contextmanager

@@ -66,6 +66,7 @@ def save_model(
     """
     family = _family_to_write(model, format)
     source = model_dir_of(model)
+    origin = _tokenizer_origin(tokenizer, source)
     settings = settings or _settings_of(model, source)
     values = _config_values(model, family, source)
     if format == "sentence-transformers":
@@ -82,7 +83,7 @@ def save_model(
     folder.mkdir(parents=True, exist_ok=True)
     metadata = {"format": "pt"}
     _replace(folder / WEIGHTS, lambda aside: save_file(tensors, aside, metadata=metadata))
-    _copy_tokenizer(folder, tokenizer, source)
+    _copy_tokenizer(folder, origin)
     if family.name == "gte" and (folder / "tokenizer.json").is_file():
         _name_tokenizer_class(folder / "tokenizer_config.json")
     for name, text in texts.items():
@@ -135,12 +136,17 @@ def _as_json(content: Any) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def _copy_tokenizer(folder: Path, given: str | Path | None, source: ModelDir | None) -> None:
-    origin = Path(given) if given is not None else (source.path if source is not None else None)
+def _tokenizer_origin(given: str | Path | None, source: ModelDir | None) -> Path | None:
+    if given is None:
+        return None if source is None else source.path
+    if not Path(given).is_dir():
+        raise ConfigError(f"tokenizer: no such folder {given}, expected one with tokenizer.json")
+    return Path(given)
+
+
+def _copy_tokenizer(folder: Path, origin: Path | None) -> None:
     if origin is None or origin.resolve() == folder.resolve():
         return
-    if not origin.is_dir():
-        raise ConfigError(f"tokenizer: no such folder {origin}, expected one with tokenizer.json")
     for name in TOKENIZER_FILES:
         if (origin / name).is_file():
             _replace(folder / name, partial(shutil.copyfile, origin / name))

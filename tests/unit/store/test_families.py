@@ -234,6 +234,8 @@ def test_unknown_kinds_are_named(values: dict, error: type, message: str) -> Non
             {"num_hidden_layers": 10**9},
             "num_hidden_layers: got 1000000000, expected at most",
         ),
+        ("new", {"pad_token_id": 64}, "pad_token_id: got 64, expected below vocab_size=64"),
+        ("new", {"type_vocab_size": -1}, "type_vocab_size: got -1, expected at least 0"),
         ("new", {"layer_norm_eps": True}, "layer_norm_eps: got True, expected a number"),
         ("new", {"layer_norm_eps": float("nan")}, "layer_norm_eps: got nan, expected a finite"),
         ("new", {"hidden_act": "mish"}, "hidden_act: got 'mish', expected one of gelu"),

@@ -14,6 +14,7 @@ from mgte.store.families.fields import (
     read_labels,
     read_pad_token_id,
     read_sizes,
+    read_type_vocab_size,
     write_labels,
     write_sizes,
 )
@@ -47,7 +48,7 @@ def read_config(raw: RawConfig, *, is_roberta: bool) -> EncoderConfig:
         **sizes,
         num_key_value_heads=sizes["num_attention_heads"],
         pad_token_id=pad,
-        type_vocab_size=raw.integer("type_vocab_size", 2),
+        type_vocab_size=read_type_vocab_size(raw, 2),
         position_embedding_type="absolute",
         position_offset=pad + 1 if is_roberta else 0,
         norm_eps=raw.number("layer_norm_eps", 1e-12),

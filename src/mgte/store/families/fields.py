@@ -103,10 +103,32 @@ def write_sizes(config: EncoderConfig) -> dict[str, Any]:
 
 
 def read_pad_token_id(raw: RawConfig, default: int) -> int:
-    """The padding token; a null one falls back to the default."""
-    value = raw.integer("pad_token_id", default)
+    """The padding token.
+
+    Args:
+        raw: The config.json.
+        default: What a config without one means; 0 where the vocabulary does not reach it.
+
+    Returns:
+        The token id.
+
+    Raises:
+        ConfigError: The stated token is not in the vocabulary.
+    """
+    size = raw.integer("vocab_size")
+    value = raw.integer("pad_token_id", -1)
+    if value >= size:
+        raise raw.error("pad_token_id", value, f"below vocab_size={size}")
     # -1 is how some checkpoints say that there is none.
-    return value if value >= 0 else default
+    return value if value >= 0 else default if default < size else 0
+
+
+def read_type_vocab_size(raw: RawConfig, default: int) -> int:
+    """Number of token types; 0 means that there is no table of them."""
+    value = raw.integer("type_vocab_size", default)
+    if value < 0:
+        raise raw.error("type_vocab_size", value, "at least 0")
+    return value
 
 
 def activation_name(activation: Activation) -> str:

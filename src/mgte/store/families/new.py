@@ -16,6 +16,7 @@ from mgte.store.families.fields import (
     read_labels,
     read_pad_token_id,
     read_sizes,
+    read_type_vocab_size,
     write_labels,
     write_sizes,
 )
@@ -38,7 +39,7 @@ def read_config(
         **sizes,
         num_key_value_heads=sizes["num_attention_heads"],
         pad_token_id=read_pad_token_id(raw, default_pad),
-        type_vocab_size=raw.integer("type_vocab_size", 1),
+        type_vocab_size=read_type_vocab_size(raw, 1),
         position_embedding_type="rope" if is_rope else "absolute",
         rope=read_rope(raw, default_theta=default_theta) if is_rope else None,
         norm_kind="rms_norm" if is_rms else "layer_norm",

@@ -117,7 +117,7 @@ def _is_gte_qwen(raw: RawConfig) -> bool:
 
 
 def _read_padding(raw: RawConfig) -> int:
-    """The padding token; Qwen configs often state none and pad with their first text end."""
+    """The padding token; Qwen configs often state none and pad with the one that ends texts."""
     for key in ("bos_token_id", "eos_token_id"):
         if raw.has(key) and not isinstance(raw.values[key], list):
             return read_pad_token_id(raw, raw.integer(key))
