@@ -108,7 +108,8 @@ class Tokenizer:
         config = dict(self._config)
         if self.max_length is not None:
             config["model_max_length"] = self.max_length
-        write_tokenizer_files(folder, self._serialized, config)
+        has_types = self._pair is not None and self._pair.has_types
+        write_tokenizer_files(folder, self._serialized, config, has_types=has_types)
 
     def encode(
         self,

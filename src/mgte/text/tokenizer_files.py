@@ -72,18 +72,23 @@ def read_tokenizer_files(folder: Path) -> TokenizerFiles:
     )
 
 
-def write_tokenizer_files(folder: Path, serialized: bytes, config: dict[str, Any]) -> None:
+def write_tokenizer_files(
+    folder: Path, serialized: bytes, config: dict[str, Any], *, has_types: bool
+) -> None:
     """Write tokenizer.json and tokenizer_config.json so that transformers loads the same ids.
 
     Args:
         folder: Existing folder.
         serialized: Content of tokenizer.json.
         config: Settings; entries that point at code of the checkpoint are left out.
+        has_types: Whether the second text of a pair has another token type than the first.
     """
     kept = {key: value for key, value in config.items() if key != "auto_map"}
-    if "auto_map" in config or "tokenizer_class" not in config:
-        # The class that reads tokenizer.json as it is, under the name that every release knows.
-        kept["tokenizer_class"] = "PreTrainedTokenizerFast"
+    # The class that reads tokenizer.json as it is, under the name that every release knows. Others
+    # build parts of it anew: XLMRobertaTokenizer of transformers 5 drops a trailing space token.
+    kept["tokenizer_class"] = "PreTrainedTokenizerFast"
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    kept.setdefault("model_input_names", names if has_types else [names[0], names[2]])
     (folder / "tokenizer.json").write_bytes(serialized)
     text = json.dumps(kept, ensure_ascii=False, indent=2) + "\n"
     (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")

@@ -167,6 +167,23 @@ def test_saved_tokenizer_loads_in_transformers_and_here(
     assert again.role_ids == tokenizer.role_ids
 
 
+def test_saving_keeps_the_ids_where_the_class_of_the_checkpoint_would_not(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    # The class of XLM-R in transformers 5 rebuilds the splitter of tokenizer.json.
+    (tmp_path / "tokenizer.json").write_bytes((folders["unigram"] / "tokenizer.json").read_bytes())
+    config = json.loads((folders["unigram"] / "tokenizer_config.json").read_text())
+    config |= {
+        "tokenizer_class": "XLMRobertaTokenizer",
+        "auto_map": {"AutoTokenizer": ["a.b", None]},
+    }
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    tokenizer = Tokenizer.load(tmp_path)
+    tokenizer.save(tmp_path / "saved")
+    assert_same_ids(tokenizer, tmp_path / "saved")
+    assert set(reference(tmp_path / "saved")("water")) == {"input_ids", "attention_mask"}
+
+
 def test_special_ids_and_names(folders: dict[str, Path]) -> None:
     tokenizer = Tokenizer.load(folders["bert"])
     assert tokenizer.special_ids == {0, 1, 2, 3}
