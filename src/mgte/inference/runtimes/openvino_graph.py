@@ -177,16 +177,14 @@ class _Builder:
         keys = self.input("blocks.keys", [-1, -1], Type.i64)
         mask = self.input("blocks.mask", [-1, 1, -1, -1])
         tokens = self.input("blocks.tokens", [-1, -1], Type.i64)
+        # Heads are repeated before blocks are gathered: in the other order OpenVINO 2026.4 joins
+        # the two gathers and gives wrong numbers.
         parts = []
-        for part, places, heads in (
-            (q, queries, config.num_attention_heads),
-            (k, keys, config.num_key_value_heads),
-            (v, keys, config.num_key_value_heads),
-        ):
-            flat = _reshape(part, [-1, heads * config.head_dim], special_zero=False)
+        for part, places in ((q, queries), (self.repeat(k), keys), (self.repeat(v), keys)):
+            flat = _reshape(part, [-1, config.query_size], special_zero=False)
             block = ops.gather(flat, places, np.int64(0))
-            block = _reshape(block, [0, 0, heads, config.head_dim])
-            parts.append(_heads_first(self.repeat(block)))
+            block = _reshape(block, [0, 0, config.num_attention_heads, config.head_dim])
+            parts.append(_heads_first(block))
         out = ops.scaled_dot_product_attention(*parts, mask)
         flat = _reshape(_heads_first(out), [-1, config.query_size], special_zero=False)
         return ops.gather(flat, tokens, np.int64(0))
@@ -197,9 +195,8 @@ class _Builder:
         groups = config.num_attention_heads // config.num_key_value_heads
         if groups == 1:
             return x
-        x = _reshape(x, [0, 0, config.num_key_value_heads, 1, config.head_dim])
-        x = ops.tile(x, np.array([1, 1, 1, groups, 1]))
-        return _reshape(x, [0, 0, config.num_attention_heads, config.head_dim])
+        heads = np.repeat(np.arange(config.num_key_value_heads), groups)
+        return ops.gather(x, heads, np.int64(2))
 
     def mlp(self, x: Node, prefix: str) -> Node:
         """act(gate) * up, or a plain two-layer MLP."""

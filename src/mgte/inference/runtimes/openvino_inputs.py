@@ -14,8 +14,8 @@ from mgte.packing import PackedBatch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-# Below this many tokens a window's blocks cost more than its whole square.
-_SQUARE_TOKENS = 192
+# Up to this many windows the whole square costs no more than blocks.
+_SQUARE_WINDOWS = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -124,7 +124,7 @@ class Tables:
     def _build_blocks(self, length: int) -> tuple[Array, Array, Array, Array]:
         """Blocks of one sequence: query places, key places, place of each token, mask."""
         window = self._config.local_window
-        block, reach = (length, 0) if length <= _SQUARE_TOKENS else (window, window)
+        block, reach = (length, 0) if length <= _SQUARE_WINDOWS * window else (window, window)
         starts = np.arange(0, length, block)[:, None]
         i = starts + np.arange(block)
         j = starts + np.arange(-reach, block + reach)
