@@ -35,6 +35,14 @@ _NO_LIMIT = 10**9
 class Tokenizer:
     """Texts to token ids; immutable after loading, so several threads may use one.
 
+    `Tokenizer.load` is the usual way to make one.
+
+    Args:
+        files: Tokenizer and settings, as `read_tokenizer_files` returns them.
+        place: Folder, for error messages.
+        max_length: Tokens per text or pair; None takes what the settings say.
+        lowercase: Whether texts are lowercased first.
+
     Attributes:
         max_length: Tokens per text or pair where a call names no other; None for no limit.
         role_ids: Ids of the special tokens by role: cls, sep, bos, eos, pad, unk.
@@ -43,14 +51,6 @@ class Tokenizer:
     def __init__(
         self, files: TokenizerFiles, *, place: str, max_length: int | None, lowercase: bool = False
     ) -> None:
-        """Wrap what `read_tokenizer_files` read; `Tokenizer.load` is the usual way.
-
-        Args:
-            files: Tokenizer and settings.
-            place: Folder, for error messages.
-            max_length: Tokens per text; None takes what the settings say.
-            lowercase: Whether texts are lowercased first.
-        """
         self._backend = files.backend
         self._serialized = files.serialized
         self._config = files.config
