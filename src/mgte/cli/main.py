@@ -7,6 +7,7 @@ import argparse
 import importlib
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -80,7 +81,7 @@ def build_parser(name: str, command: Command) -> argparse.ArgumentParser:
     """The command's parser; its help ends with an example."""
     parser = argparse.ArgumentParser(
         prog=f"mgte {name}",
-        description=command.DESCRIPTION,
+        description=textwrap.fill(command.DESCRIPTION, width=80),
         epilog=f"example:\n{command.EXAMPLE}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

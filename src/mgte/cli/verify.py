@@ -44,8 +44,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("model", metavar="MODEL", help="folder, hub id or bundled name")
     parser.add_argument("--texts", metavar="FILE", help="measure on the texts of this file")
-    parser.add_argument("--backends", nargs="+", default=BACKENDS, metavar="NAME")
-    parser.add_argument("--dtypes", nargs="+", default=DTYPES, metavar="NAME")
+    parser.add_argument(
+        "--backends", nargs="+", default=BACKENDS, metavar="NAME", help=", ".join(BACKENDS)
+    )
+    parser.add_argument(
+        "--dtypes",
+        nargs="+",
+        default=DTYPES,
+        choices=(*DTYPES, "float16"),
+        metavar="NAME",
+        help="float32, bfloat16, float16 (GPU), int8 (CPU)",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     add_source_options(parser)
     add_json_option(parser, "the report")

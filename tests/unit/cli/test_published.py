@@ -45,3 +45,20 @@ def test_a_wrong_score_is_seen() -> None:
     # The card's first logit is 2.1387, the stand-in's -1.
     card = next(row for row in rows if row.source.startswith("model card"))
     assert card.max_abs == pytest.approx(2.1387 + 1)
+
+
+def test_another_model_under_a_published_name_is_seen(tiny_embedder) -> None:
+    from mgte.inference import Embedder
+
+    rows = compare_published(Embedder.load(str(tiny_embedder)), "gte-multilingual-base")
+    assert [row.kind for row in rows] == ["hidden", "cosine"]
+    assert all(np.isfinite(row.max_abs) for row in rows)
+    assert not any(row.is_ok for row in rows)
+
+
+def test_single_texts_are_scored_as_whole_pairs(tiny_reranker) -> None:
+    from mgte.inference import Reranker
+
+    rows = compare_published(Reranker.load(str(tiny_reranker)), "gte-multilingual-reranker-base")
+    assert {row.kind for row in rows} == {"single_logit", "sigmoid", "logit"}
+    assert not all(row.is_ok for row in rows)
