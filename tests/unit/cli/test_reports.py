@@ -1,6 +1,7 @@
 """The commands that report: models, info, verify, doctor."""
 
 import json
+import sys
 
 import pytest
 
@@ -109,3 +110,12 @@ def test_doctor_says_how_to_get_what_is_missing(monkeypatch) -> None:
     assert doctor.installed_packages() == {
         "no-such-package": {"version": None, "hint": "pip install 'mgte[cpu]'"}
     }
+
+
+def test_doctor_reports_a_broken_installation(mgte, monkeypatch) -> None:
+    # None in sys.modules makes the import fail, as a torch that does not load would.
+    monkeypatch.setitem(sys.modules, "mgte.inference", None)
+    result = mgte("doctor")
+    assert result.code == 2
+    assert "safetensors" in result.out
+    assert "models cannot run: ModuleNotFoundError" in result.out
