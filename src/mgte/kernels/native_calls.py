@@ -120,7 +120,7 @@ class NativeKernels:
             target_stride=target.stride(0),
             num_scaled_heads=rotation.num_scaled_heads,
             head_dim=rotation.head_dim,
-            kind=_KINDS[values.dtype],
+            kind=self._target_kind(target),
         )
         if rotation.num_heads and rotation.cosines is not None and rotation.sines is not None:
             job.num_rotated_heads = rotation.num_heads
@@ -167,7 +167,7 @@ class NativeKernels:
             job.epsilon, job.is_rms = weights.epsilon, weights.is_rms
         if encoded is not None:
             job.encoded, job.encoded_stride = _rows(encoded.values), encoded.values.stride(0)
-            job.encoded_kind = _KINDS[encoded.values.dtype]
+            job.encoded_kind = self._target_kind(encoded.values)
             job.encoded_scale = _code_scale(encoded, rows)
         self._library.mgte_norm(ctypes.byref(job))
 
@@ -189,7 +189,7 @@ class NativeKernels:
             value_stride=values.stride(0),
             target_stride=target.values.stride(0),
             value_kind=_KINDS[values.dtype],
-            target_kind=_KINDS[target.values.dtype],
+            target_kind=self._target_kind(target.values),
             act=ACTIVATIONS[activation],
             is_gated=is_gated,
         )
@@ -206,6 +206,11 @@ class NativeKernels:
             _rows(values), _KINDS[values.dtype], values.stride(0), rows, width,
             target.values.data_ptr(), _code_scale(target, rows),
         )  # fmt: skip
+
+    def _target_kind(self, target: Tensor) -> int:
+        if target.dtype == torch.bfloat16 and not self._has_bfloat16:
+            raise TypeError("kernel: this processor has no avx512_bf16 to write bfloat16 with")
+        return _KINDS[target.dtype]
 
     def _room(self, name: str, num_bytes: int) -> Tensor:
         """Scratch memory of this thread, kept from call to call."""

@@ -28,8 +28,12 @@ ACTIVATIONS = {
 }
 
 
-def kernels_of(name: str) -> KernelSet:
-    return NativeKernels() if name == "native" else TorchKernels()
+def kernels_of(name: str, *written: torch.dtype) -> KernelSet:
+    if name == "torch":
+        return TorchKernels()
+    if torch.bfloat16 in written and not load_library().has_bfloat16:
+        pytest.skip("this processor has no avx512_bf16")
+    return NativeKernels()
 
 
 def projection(rows: int, width: int, dtype: torch.dtype, *, is_scaled: bool) -> Projection:
@@ -53,7 +57,7 @@ def encoded_like(rows: int, width: int, dtype: torch.dtype) -> EncodedRows:
     return EncodedRows(values=torch.zeros(rows, width, dtype=dtype), scale=scale)
 
 
-def check_encoded(encoded: EncodedRows, expected: torch.Tensor) -> None:
+def check_encoded(encoded: EncodedRows, expected: torch.Tensor, slack: float = 0.0) -> None:
     if encoded.scale is None:
         is_exact = encoded.values.dtype == torch.float32
         tolerance = 2e-6 if is_exact else 2**-7
@@ -64,9 +68,9 @@ def check_encoded(encoded: EncodedRows, expected: torch.Tensor) -> None:
     decoded = (encoded.values.double() - 128) * encoded.scale[:, None]
     largest = expected.abs().amax(dim=1)
     scale = torch.where(largest == 0, 1.0, largest / 127)
-    torch.testing.assert_close(encoded.scale.double(), scale, atol=1e-7, rtol=1e-5)
-    error = (decoded - expected).abs() / encoded.scale[:, None]
-    assert error.max() <= 0.501
+    torch.testing.assert_close(encoded.scale.double(), scale, atol=1e-7 + slack, rtol=1e-5)
+    allowed = 0.501 * encoded.scale[:, None] + slack
+    assert ((decoded - expected).abs() <= allowed).all()
     assert encoded.values.min() >= 1
 
 
@@ -97,7 +101,7 @@ def test_rotation(
     heads[:, :2] *= rotation.query_scale[:, None, None]
     expected = torch.cat((heads.flatten(1), expected[:, 3 * head_dim :]), 1)
     target = torch.zeros(9, columns + 7, dtype=dtype)[:, 4 : 4 + columns]
-    kernels_of(name).rotate(source, rotation, target)
+    kernels_of(name, dtype).rotate(source, rotation, target)
     check_encoded(EncodedRows(values=target), expected)
 
 
@@ -108,11 +112,11 @@ def test_rows_without_rotation_keep_scale_and_bias(dtype: torch.dtype, name: str
     target = torch.zeros(5, 70, dtype=dtype)
     factors = torch.tensor([1.0, 2.0, 0.5, 3.0, 1.5])
     rotation = Rotation(head_dim=10, query_scale=factors, num_scaled_heads=3)
-    kernels_of(name).rotate(source, rotation, target)
+    kernels_of(name, dtype).rotate(source, rotation, target)
     expected = value_of(source)
     expected[:, :30] *= factors[:, None]
     check_encoded(EncodedRows(values=target), expected)
-    kernels_of(name).rotate(source, Rotation(head_dim=10), target)
+    kernels_of(name, dtype).rotate(source, Rotation(head_dim=10), target)
     check_encoded(EncodedRows(values=target), value_of(source))
 
 
@@ -133,7 +137,7 @@ def test_residual_and_norm(
     spread = (total - center).square().mean(1, keepdim=True)
     expected = (total - center) * (spread + 1e-5).rsqrt() * weight
     expected = expected if bias is None else expected + bias
-    kernels, summed, normed = kernels_of(name), residual.clone(), residual.clone()
+    kernels, summed, normed = kernels_of(name, encoded_dtype), residual.clone(), residual.clone()
     encoded = encoded_like(6, width, encoded_dtype)
     kernels.norm(source, summed, weights, summed=summed, encoded=encoded)
     torch.testing.assert_close(summed.double(), total, atol=2e-6, rtol=2e-6)
@@ -170,8 +174,10 @@ def test_activation(
         if is_gated:
             expected = expected * x[:, width:]
         target = encoded_like(5, width, target_dtype)
-        kernels_of(name).activate(source, activation, target, is_gated=is_gated)
-        check_encoded(target, expected)
+        kernels = kernels_of(name, target_dtype)
+        kernels.activate(source, activation, target, is_gated=is_gated)
+        # The gelu made for 8 bits errs by 1.3e-4, times the other half.
+        check_encoded(target, expected, slack=1.5e-4 * float(x.abs().max()))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -190,6 +196,17 @@ def test_activation_over_its_whole_range(activation: str) -> None:
     kernels.activate(Projection(values=x), activation, EncodedRows(values=target), is_gated=False)
     assert target[0, 0].isnan()
     assert target[0, 1] == float("inf")
+
+
+@needs_build
+def test_the_short_gelu_errs_less_than_its_target_keeps() -> None:
+    x = torch.cat((torch.linspace(-30, 30, 40001), torch.tensor([float("nan")])))
+    target = torch.empty(1, len(x), dtype=torch.bfloat16)
+    kernels = kernels_of("native", torch.bfloat16)
+    kernels.activate(Projection(values=x[None]), "gelu", EncodedRows(values=target), is_gated=False)
+    expected = functional.gelu(x.double())
+    torch.testing.assert_close(target[0, :-1].double(), expected[:-1], atol=1.5e-4, rtol=2**-8)
+    assert target[0, -1].isnan()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -32,6 +32,9 @@ from mgte.packing import PackedBatch
 
 Table = tuple[Tensor, Tensor]
 
+# Rows per product: large enough that oneDNN reaches its peak, small enough that a tile's rows are
+# still in cache when the next kernel reads them, which weighs more the faster the products are.
+_TILE_ROWS = {torch.float32: 512, torch.bfloat16: 256, torch.uint8: 256}
 # Attention costs as much per token as the linear layers at about this length (base-size shapes).
 _ATTENTION_EVEN_TOKENS = 6000
 
@@ -73,6 +76,7 @@ class CpuPass:
     ) -> None:
         self._settings, self._batch, self._tables = settings, batch, tables
         config = settings.config
+        self._tile_rows = _TILE_ROWS[settings.product_dtype]
         self.num_tokens = batch.num_tokens
         self._rows = None if rows is None else rows.to(torch.int64).contiguous()
         self.num_rows = self.num_tokens if rows is None else len(rows)
@@ -108,7 +112,7 @@ class CpuPass:
     def embed(self, begin: int, end: int, workspace: Workspace) -> None:
         """Embeddings of some tokens into the residual stream and the first layer's input."""
         encoder, batch, kernels = self._settings.encoder, self._batch, self._settings.kernels
-        for tile in row_tiles(range(begin, end)):
+        for tile in row_tiles(range(begin, end), self._tile_rows):
             here = slice(tile.start, tile.stop)
             x = word_rows(encoder, batch.input_ids[here])
             if encoder.token_type is not None:
@@ -133,7 +137,7 @@ class CpuPass:
         prepared, config = self._settings.encoder.layers[layer], self._settings.config
         whole = prepared.query_key_value
         first = config.query_size
-        for tile in row_tiles(tokens):
+        for tile in row_tiles(tokens, self._tile_rows):
             here = slice(tile.start, tile.stop)
             encoded = slice_rows(self._encoded, tile)
             if whole is not None:
@@ -151,7 +155,7 @@ class CpuPass:
     def _project_queries(
         self, prepared: PreparedLayer, linear: PreparedLinear, rows: range
     ) -> None:
-        for tile in row_tiles(rows):
+        for tile in row_tiles(rows, self._tile_rows):
             here: slice | Tensor = slice(tile.start, tile.stop)
             target = self._row_queries[here]
             if self._rows is not None:
@@ -189,7 +193,7 @@ class CpuPass:
         if is_last:
             state = self._row_state
         inputs = self._attention_input(layer)
-        for tile in row_tiles(rows):
+        for tile in row_tiles(rows, self._tile_rows):
             count, padded = len(tile), padded_rows(len(tile))
             attended = workspace.take(
                 "attended", (padded, config.query_size), settings.attention_dtype

@@ -5,9 +5,6 @@ from collections.abc import Iterator
 from mgte.inference.runtimes.prepared_linear import padded_rows
 from mgte.kernels import EncodedRows
 
-# Rows per product: large enough that oneDNN reaches its peak, small enough that a tile's
-# intermediate rows are still in cache when the next kernel reads them.
-_TILE_ROWS = 512
 # A tile's product may read this many rows behind the tile.
 PADDING_ROWS = 32
 
@@ -25,11 +22,11 @@ def slice_rows(rows: EncodedRows, tile: range, *, is_padded: bool = True) -> Enc
     return EncodedRows(values=rows.values[tile.start : stop], scale=scale)
 
 
-def row_tiles(rows: range) -> Iterator[range]:
-    """Ranges of about equal size, none above `_TILE_ROWS`."""
+def row_tiles(rows: range, most: int) -> Iterator[range]:
+    """Ranges of about equal size, none above `most`, a multiple of 32."""
     if not rows:
         return
-    count = -(-len(rows) // _TILE_ROWS)
+    count = -(-len(rows) // most)
     size = padded_rows(-(-len(rows) // count))
     for start in range(rows.start, rows.stop, size):
         yield range(start, min(start + size, rows.stop))

@@ -1,7 +1,7 @@
 /* Activation of the MLP, gated or not, and the 8-bit encoding of rows. */
 #include "simd.h"
 
-TARGET_AVX512
+TARGET_AVX512_BF16
 
 enum { ACT_GELU = 0, ACT_GELU_TANH = 1, ACT_SILU = 2, ACT_RELU = 3 };
 
@@ -40,13 +40,31 @@ ALWAYS_INLINE __m512 gelu(__m512 x) {
     return _mm512_sub_ps(_mm512_max_ps(_mm512_setzero_ps(), x), _mm512_maskz_mov_ps(finite, tail));
 }
 
+/* The same to 1.3e-4 and twice as fast, where 16 or 8 bits are kept: Phi(x) = 1/2 + x P(x^2) on
+ * [-4, 4] with P fitted so that Phi(4) = 1. */
+ALWAYS_INLINE __m512 gelu_short(__m512 x) {
+    const __m512 edge = _mm512_set1_ps(4.0f);
+    /* operands in this order keep a NaN */
+    const __m512 u = _mm512_max_ps(_mm512_set1_ps(-4.0f), _mm512_min_ps(edge, x));
+    const __m512 z = _mm512_mul_ps(u, u);
+    __m512 p = _mm512_set1_ps(-4.70035037e-10f);
+    p = _mm512_fmadd_ps(p, z, _mm512_set1_ps(5.25676917e-08f));
+    p = _mm512_fmadd_ps(p, z, _mm512_set1_ps(-2.36255676e-06f));
+    p = _mm512_fmadd_ps(p, z, _mm512_set1_ps(5.80994181e-05f));
+    p = _mm512_fmadd_ps(p, z, _mm512_set1_ps(-8.87921592e-04f));
+    p = _mm512_fmadd_ps(p, z, _mm512_set1_ps(9.05968614e-03f));
+    p = _mm512_fmadd_ps(p, z, _mm512_set1_ps(-6.51006528e-02f));
+    p = _mm512_fmadd_ps(p, z, _mm512_set1_ps(3.98209033e-01f));
+    return _mm512_mul_ps(x, _mm512_fmadd_ps(u, p, _mm512_set1_ps(0.5f)));
+}
+
 ALWAYS_INLINE __m512 times_sigmoid(__m512 x, __m512 z) {
     const __m512 power = exp2_degree5(_mm512_mul_ps(z, _mm512_set1_ps(-1.44269504f)));
     return _mm512_div_ps(x, _mm512_add_ps(_mm512_set1_ps(1.0f), power));
 }
 
-ALWAYS_INLINE __m512 activate(__m512 x, const int act) {
-    if (act == ACT_GELU) return gelu(x);
+ALWAYS_INLINE __m512 activate(__m512 x, const int act, const int to) {
+    if (act == ACT_GELU) return to == KIND_F32 ? gelu(x) : gelu_short(x);
     if (act == ACT_SILU) return times_sigmoid(x, x);
     if (act == ACT_RELU) return _mm512_max_ps(_mm512_setzero_ps(), x);
     const __m512 cube = _mm512_mul_ps(_mm512_mul_ps(x, x), x);
@@ -63,16 +81,15 @@ ALWAYS_INLINE __m512 load_value(const activate_job *job, const void *row, ptrdif
 }
 
 ALWAYS_INLINE void activate_row(const activate_job *job, ptrdiff_t at_row, const int kind,
-                                const int act) {
+                                const int act, const int to, const int is_gated) {
     const void *row = row_at(job->values, at_row * job->value_stride, kind);
-    const int to = (int)job->target_kind;
     void *target = (void *)row_at(job->target, at_row * job->target_stride, to);
     const __m512 scale = _mm512_set1_ps(job->row_scale ? job->row_scale[at_row] : 1.0f);
     __m512i largest = _mm512_setzero_si512();
     for (ptrdiff_t i = 0; i < job->width; i += 16) {
         const __mmask16 mask = lanes(job->width - i);
-        __m512 x = activate(load_value(job, row, i, kind, mask, scale), act);
-        if (job->is_gated) {
+        __m512 x = activate(load_value(job, row, i, kind, mask, scale), act, to);
+        if (is_gated) {
             x = _mm512_mul_ps(x, load_value(job, row, job->width + i, kind, mask, scale));
         }
         if (to == KIND_U8) {
@@ -88,24 +105,47 @@ ALWAYS_INLINE void activate_row(const activate_job *job, ptrdiff_t at_row, const
     }
 }
 
-#define ACTIVATE_ROWS(KIND, ACT)                                                                 \
-    for (ptrdiff_t row = 0; row < job->rows; row++) activate_row(job, row, KIND, ACT);           \
+/* One copy of the loop per case, so that nothing is decided per element. */
+#define ACTIVATE_ROWS(KIND, ACT, TO, GATED)                                                      \
+    for (ptrdiff_t row = 0; row < job->rows; row++) activate_row(job, row, KIND, ACT, TO, GATED)
+
+#define ACTIVATE_GATED(KIND, ACT, TO)                                                            \
+    if (job->is_gated) {                                                                         \
+        ACTIVATE_ROWS(KIND, ACT, TO, 1);                                                         \
+    } else {                                                                                     \
+        ACTIVATE_ROWS(KIND, ACT, TO, 0);                                                         \
+    }                                                                                            \
     return
 
-ALWAYS_INLINE void activate_kind(const activate_job *job, const int kind) {
-    switch (job->act) {
-        case ACT_GELU: ACTIVATE_ROWS(kind, ACT_GELU);
-        case ACT_GELU_TANH: ACTIVATE_ROWS(kind, ACT_GELU_TANH);
-        case ACT_SILU: ACTIVATE_ROWS(kind, ACT_SILU);
-        default: ACTIVATE_ROWS(kind, ACT_RELU);
+#define ACTIVATE_TO(KIND, ACT)                                                                   \
+    switch (job->target_kind) {                                                                  \
+        case KIND_F32: ACTIVATE_GATED(KIND, ACT, KIND_F32);                                      \
+        case KIND_BF16: ACTIVATE_GATED(KIND, ACT, KIND_BF16);                                    \
+        default: ACTIVATE_GATED(KIND, ACT, KIND_U8);                                             \
     }
+
+static void activate_gelu(const activate_job *job) {
+    if (job->value_kind == KIND_F32) {
+        ACTIVATE_TO(KIND_F32, ACT_GELU)
+    }
+    ACTIVATE_TO(KIND_BF16, ACT_GELU)
+}
+
+static void activate_silu(const activate_job *job) {
+    if (job->value_kind == KIND_F32) {
+        ACTIVATE_TO(KIND_F32, ACT_SILU)
+    }
+    ACTIVATE_TO(KIND_BF16, ACT_SILU)
 }
 
 MGTE_EXPORT void mgte_activate(const activate_job *job) {
-    if (job->value_kind == KIND_F32) {
-        activate_kind(job, KIND_F32);
+    if (job->act == ACT_GELU) {
+        activate_gelu(job);
+    } else if (job->act == ACT_SILU) {
+        activate_silu(job);
     } else {
-        activate_kind(job, KIND_BF16);
+        ACTIVATE_ROWS((int)job->value_kind, (int)job->act, (int)job->target_kind,
+                      (int)job->is_gated);
     }
 }
 

@@ -23,6 +23,7 @@ typedef struct {
 
 #define QUERY_BLOCK 48 /* rows of queries that share one walk over the keys; a multiple of 6 */
 #define KEY_BLOCK 128  /* keys per step; a multiple of 64 */
+#define KEY_STRETCH 192 /* a walk that would end in a short step takes up to this many at once */
 
 ALWAYS_INLINE ptrdiff_t round_up(ptrdiff_t value, ptrdiff_t multiple) {
     return (value + multiple - 1) / multiple * multiple;

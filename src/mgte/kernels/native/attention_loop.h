@@ -1,6 +1,6 @@
 /* The walk over sequences, heads and blocks, common to both precisions; included once by each.
  *
- * Online softmax: scores of QUERY_BLOCK x KEY_BLOCK, their running maximum and sum, and the output
+ * Online softmax: scores of some queries and keys at a time, their running maximum and sum, and the output
  * accumulated in float32. A row's visible keys are one interval [lo, hi), which says window, causality and
  * the end of the sequence at once; blocks outside every interval are never touched, so that a
  * window costs time linear in the length.
@@ -23,7 +23,7 @@ static multiply_fn *const tiles[6][4] = {TILE_ROW(1), TILE_ROW(2), TILE_ROW(3),
 /* One block of queries on its way over the keys. `first` is the position of packed key 0. */
 typedef struct {
     element *queries; /* [QUERY_BLOCK, dim] */
-    float *scores;    /* [QUERY_BLOCK, KEY_BLOCK]; probabilities overwrite them */
+    float *scores;    /* [QUERY_BLOCK, KEY_STRETCH]; probabilities overwrite them */
     float *output;    /* [QUERY_BLOCK, dim] */
     float *sums;      /* [QUERY_BLOCK, 16] */
     float top[QUERY_BLOCK];
@@ -39,7 +39,7 @@ ALWAYS_INLINE __mmask16 visible(ptrdiff_t lo, ptrdiff_t hi) {
 /* Scores of one row -> probabilities, with the row's running maximum, sum and output kept right. */
 ALWAYS_INLINE void softmax_row(block_state *s, ptrdiff_t row, ptrdiff_t key, ptrdiff_t count,
                                float scale) {
-    float *scores = s->scores + row * KEY_BLOCK;
+    float *scores = s->scores + row * KEY_STRETCH;
     element *target = (element *)scores;
     const ptrdiff_t lo = s->lo[row] - key, hi = s->hi[row] - key;
     const int whole = lo <= 0 && hi >= round_up(count, 16);
@@ -73,14 +73,14 @@ ALWAYS_INLINE void softmax_row(block_state *s, ptrdiff_t row, ptrdiff_t key, ptr
 static void step(block_state *s, const element *keys, const element *values, ptrdiff_t key,
                  ptrdiff_t count, float scale) {
     const ptrdiff_t dim = s->dim;
-    const ptrdiff_t probability_stride = KEY_BLOCK * (ptrdiff_t)(sizeof(float) / sizeof(element));
+    const ptrdiff_t probability_stride = KEY_STRETCH * (ptrdiff_t)(sizeof(float) / sizeof(element));
     for (ptrdiff_t panel = 0; panel < count; panel += 64) {
         const ptrdiff_t left = count - panel;
         const int nv = left >= 64 ? 4 : (int)((left + 15) / 16);
         for (ptrdiff_t row = 0; row < s->count; row += 6) {
             const int mr = s->count - row < 6 ? (int)(s->count - row) : 6;
             tiles[mr - 1][nv - 1](s->queries + row * dim, dim, keys + panel * dim, 64,
-                                  s->scores + row * KEY_BLOCK + panel, KEY_BLOCK, dim, 0);
+                                  s->scores + row * KEY_STRETCH + panel, KEY_STRETCH, dim, 0);
         }
     }
     for (ptrdiff_t row = 0; row < s->count; row++) softmax_row(s, row, key, count, scale);
@@ -88,7 +88,7 @@ static void step(block_state *s, const element *keys, const element *values, ptr
         const int nv = dim - d >= 64 ? 4 : (int)((dim - d) / 16);
         for (ptrdiff_t row = 0; row < s->count; row += 6) {
             const int mr = s->count - row < 6 ? (int)(s->count - row) : 6;
-            tiles[mr - 1][nv - 1]((const element *)(s->scores + row * KEY_BLOCK),
+            tiles[mr - 1][nv - 1]((const element *)(s->scores + row * KEY_STRETCH),
                                   probability_stride, values + PAIR * d, dim,
                                   s->output + row * dim + d, dim, round_up(count, PAIR), 1);
         }
@@ -117,8 +117,9 @@ static void attend_rows(const attend_job *job, block_state *s, ptrdiff_t head, p
     }
     memset(s->output, 0, (size_t)(s->count * dim) * sizeof(float));
     memset(s->sums, 0, (size_t)(s->count * 16) * sizeof(float));
-    for (ptrdiff_t key = from / 64 * 64; key < to; key += KEY_BLOCK) {
-        const ptrdiff_t count = to - key < KEY_BLOCK ? to - key : KEY_BLOCK;
+    ptrdiff_t count;
+    for (ptrdiff_t key = from / 64 * 64; key < to; key += count) {
+        count = to - key <= KEY_STRETCH ? to - key : KEY_BLOCK;
         step(s, keys + (key - first) * dim, values + (key - first) * dim, key, count, job->scale);
     }
     for (ptrdiff_t i = 0; i < s->count; i++) {
@@ -181,7 +182,7 @@ static void attend_run(const attend_job *job, block_state *s, element *room, ptr
 /* Bytes of scratch for sequences of up to `length` tokens. */
 MGTE_EXPORT int64_t SCRATCH_NAME(int64_t length, int64_t dim) {
     const ptrdiff_t block = QUERY_BLOCK * (dim * (ptrdiff_t)(sizeof(element) + sizeof(float)) +
-                                           (KEY_BLOCK + 16) * (ptrdiff_t)sizeof(float));
+                                           (KEY_STRETCH + 16) * (ptrdiff_t)sizeof(float));
     return 2 * round_up(length, 64) * dim * (ptrdiff_t)sizeof(element) + block + 64;
 }
 
@@ -190,7 +191,7 @@ MGTE_EXPORT void ATTEND_NAME(const attend_job *job) {
     s.dim = job->head_dim;
     s.output = (float *)(((uintptr_t)job->scratch + 63) & ~(uintptr_t)63);
     s.scores = s.output + QUERY_BLOCK * s.dim;
-    s.sums = s.scores + QUERY_BLOCK * KEY_BLOCK;
+    s.sums = s.scores + QUERY_BLOCK * KEY_STRETCH;
     s.queries = (element *)(s.sums + QUERY_BLOCK * 16);
     element *room = s.queries + QUERY_BLOCK * s.dim;
     ptrdiff_t total = 0;

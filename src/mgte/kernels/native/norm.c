@@ -5,7 +5,7 @@
  */
 #include "simd.h"
 
-TARGET_AVX512
+TARGET_AVX512_BF16
 
 /* Mirrored by mgte.kernels.native_jobs.NormJob. Strides count elements. */
 typedef struct {
@@ -26,33 +26,57 @@ typedef struct {
 
 #define WIDEST 16384 /* the row buffer on the stack; the Python side refuses wider rows */
 
-/* x of one row into `row`; returns the sum of its elements. */
+ALWAYS_INLINE __m512 gather(const norm_job *job, const void *values, const float *residual,
+                            ptrdiff_t i, const int kind, __mmask16 mask, __m512 scale, float *row) {
+    __m512 x = load_row(values, i, kind, mask);
+    if (job->row_scale) x = _mm512_mul_ps(x, scale);
+    if (job->value_bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, job->value_bias + i));
+    if (residual) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, residual + i));
+    _mm512_mask_storeu_ps(row + i, mask, x);
+    return x;
+}
+
+/* x of one row into `row`; returns the sum of its elements. Four sums hide the adder's latency. */
 ALWAYS_INLINE float gather_row(const norm_job *job, ptrdiff_t at_row, const int kind, float *row) {
     const void *values = row_at(job->values, at_row * job->value_stride, kind);
     const float *residual = job->residual ? job->residual + at_row * job->residual_stride : NULL;
     const __m512 scale = _mm512_set1_ps(job->row_scale ? job->row_scale[at_row] : 1.0f);
-    __m512 total = _mm512_setzero_ps();
-    for (ptrdiff_t i = 0; i < job->width; i += 16) {
-        const __mmask16 mask = lanes(job->width - i);
-        __m512 x = load_row(values, i, kind, mask);
-        if (job->row_scale) x = _mm512_mul_ps(x, scale);
-        if (job->value_bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, job->value_bias + i));
-        if (residual) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, residual + i));
-        total = _mm512_add_ps(total, x);
-        _mm512_mask_storeu_ps(row + i, mask, x);
+    __m512 total[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
+                       _mm512_setzero_ps()};
+    ptrdiff_t i = 0;
+    for (; i + 64 <= job->width; i += 64) {
+        for (int j = 0; j < 4; j++) {
+            total[j] = _mm512_add_ps(total[j], gather(job, values, residual, i + 16 * j, kind,
+                                                      (__mmask16)0xffff, scale, row));
+        }
     }
-    return _mm512_reduce_add_ps(total);
+    for (; i < job->width; i += 16) {
+        const __mmask16 mask = lanes(job->width - i);
+        total[0] =
+            _mm512_add_ps(total[0], gather(job, values, residual, i, kind, mask, scale, row));
+    }
+    return _mm512_reduce_add_ps(
+        _mm512_add_ps(_mm512_add_ps(total[0], total[1]), _mm512_add_ps(total[2], total[3])));
 }
 
 ALWAYS_INLINE float spread_of(const float *row, ptrdiff_t width, float mean) {
     const __m512 center = _mm512_set1_ps(mean);
-    __m512 total = _mm512_setzero_ps();
-    for (ptrdiff_t i = 0; i < width; i += 16) {
+    __m512 total[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
+                       _mm512_setzero_ps()};
+    ptrdiff_t i = 0;
+    for (; i + 64 <= width; i += 64) {
+        for (int j = 0; j < 4; j++) {
+            const __m512 d = _mm512_sub_ps(_mm512_loadu_ps(row + i + 16 * j), center);
+            total[j] = _mm512_fmadd_ps(d, d, total[j]);
+        }
+    }
+    for (; i < width; i += 16) {
         const __mmask16 mask = lanes(width - i);
         const __m512 d = _mm512_maskz_sub_ps(mask, _mm512_maskz_loadu_ps(mask, row + i), center);
-        total = _mm512_fmadd_ps(d, d, total);
+        total[0] = _mm512_fmadd_ps(d, d, total[0]);
     }
-    return _mm512_reduce_add_ps(total);
+    return _mm512_reduce_add_ps(
+        _mm512_add_ps(_mm512_add_ps(total[0], total[1]), _mm512_add_ps(total[2], total[3])));
 }
 
 static void norm_row(const norm_job *job, ptrdiff_t at_row, float total, float *row) {

@@ -5,7 +5,7 @@
  */
 #include "simd.h"
 
-TARGET_AVX512
+TARGET_AVX512_BF16
 
 /* Mirrored by mgte.kernels.native_jobs.RotateJob. Strides count elements. */
 typedef struct {

@@ -44,27 +44,9 @@ ALWAYS_INLINE __m512 widen_bf16(__m256i bits) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
 }
 
-/* Round to nearest even in integers, so that no avx512_bf16 is needed; NaN stays NaN. */
-ALWAYS_INLINE __m256i narrow_bf16(__m512 x) {
-    const __m512i bits = _mm512_castps_si512(x);
-    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-    rounded = _mm512_mask_mov_epi32(rounded, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q),
-                                    _mm512_set1_epi32(0x7fc00000));
-    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
-}
-
 ALWAYS_INLINE __m512 load_row(const void *row, ptrdiff_t at, int kind, __mmask16 mask) {
     if (kind == KIND_F32) return _mm512_maskz_loadu_ps(mask, (const float *)row + at);
     return widen_bf16(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)row + at));
-}
-
-ALWAYS_INLINE void store_row(void *row, ptrdiff_t at, int kind, __mmask16 mask, __m512 x) {
-    if (kind == KIND_F32) {
-        _mm512_mask_storeu_ps((float *)row + at, mask, x);
-    } else {
-        _mm256_mask_storeu_epi16((uint16_t *)row + at, mask, narrow_bf16(x));
-    }
 }
 
 ALWAYS_INLINE const void *row_at(const void *first, ptrdiff_t elements, int kind) {
@@ -145,6 +127,21 @@ ALWAYS_INLINE void transpose16(__m512i *r) {
         r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
         r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
         r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
+    }
+}
+
+TARGET_END
+
+TARGET_AVX512_BF16
+
+/* Needs avx512_bf16: the Python side asks for 16-bit targets only where the processor has it. */
+ALWAYS_INLINE __m256i narrow_bf16(__m512 x) { return (__m256i)_mm512_cvtneps_pbh(x); }
+
+ALWAYS_INLINE void store_row(void *row, ptrdiff_t at, int kind, __mmask16 mask, __m512 x) {
+    if (kind == KIND_F32) {
+        _mm512_mask_storeu_ps((float *)row + at, mask, x);
+    } else {
+        _mm256_mask_storeu_epi16((uint16_t *)row + at, mask, narrow_bf16(x));
     }
 }
 
