@@ -33,8 +33,8 @@ from mgte.packing import PackedBatch
 Table = tuple[Tensor, Tensor]
 
 # Rows per product: large enough that oneDNN reaches its peak, small enough that a tile's rows are
-# still in cache when the next kernel reads them, which weighs more the faster the products are.
-_TILE_ROWS = {torch.float32: 512, torch.bfloat16: 256, torch.uint8: 256}
+# still in cache when the next kernel reads them, and that glibc keeps their memory mapped.
+_TILE_ROWS = 256
 # Attention costs as much per token as the linear layers at about this length (base-size shapes).
 _ATTENTION_EVEN_TOKENS = 6000
 
@@ -76,7 +76,6 @@ class CpuPass:
     ) -> None:
         self._settings, self._batch, self._tables = settings, batch, tables
         config = settings.config
-        self._tile_rows = _TILE_ROWS[settings.product_dtype]
         self.num_tokens = batch.num_tokens
         self._rows = None if rows is None else rows.to(torch.int64).contiguous()
         self.num_rows = self.num_tokens if rows is None else len(rows)
@@ -112,7 +111,7 @@ class CpuPass:
     def embed(self, begin: int, end: int, workspace: Workspace) -> None:
         """Embeddings of some tokens into the residual stream and the first layer's input."""
         encoder, batch, kernels = self._settings.encoder, self._batch, self._settings.kernels
-        for tile in row_tiles(range(begin, end), self._tile_rows):
+        for tile in row_tiles(range(begin, end), _TILE_ROWS):
             here = slice(tile.start, tile.stop)
             x = word_rows(encoder, batch.input_ids[here])
             if encoder.token_type is not None:
@@ -137,7 +136,7 @@ class CpuPass:
         prepared, config = self._settings.encoder.layers[layer], self._settings.config
         whole = prepared.query_key_value
         first = config.query_size
-        for tile in row_tiles(tokens, self._tile_rows):
+        for tile in row_tiles(tokens, _TILE_ROWS):
             here = slice(tile.start, tile.stop)
             encoded = slice_rows(self._encoded, tile)
             if whole is not None:
@@ -155,7 +154,7 @@ class CpuPass:
     def _project_queries(
         self, prepared: PreparedLayer, linear: PreparedLinear, rows: range
     ) -> None:
-        for tile in row_tiles(rows, self._tile_rows):
+        for tile in row_tiles(rows, _TILE_ROWS):
             here: slice | Tensor = slice(tile.start, tile.stop)
             target = self._row_queries[here]
             if self._rows is not None:
@@ -193,7 +192,7 @@ class CpuPass:
         if is_last:
             state = self._row_state
         inputs = self._attention_input(layer)
-        for tile in row_tiles(rows, self._tile_rows):
+        for tile in row_tiles(rows, _TILE_ROWS):
             count, padded = len(tile), padded_rows(len(tile))
             attended = workspace.take(
                 "attended", (padded, config.query_size), settings.attention_dtype
