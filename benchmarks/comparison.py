@@ -48,7 +48,7 @@ def speed(cell: dict[str, Any], engine: str) -> float:
 
 def padding_factor(cell: dict[str, Any]) -> float:
     """How many tokens engines with sorted padded batches compute per real token."""
-    lengths = sorted(cell["lengths"], reverse=True)
+    lengths: list[int] = sorted(cell["lengths"], reverse=True)
     batches = [lengths[start : start + BATCH_SIZE] for start in range(0, len(lengths), BATCH_SIZE)]
     return sum(batch[0] * len(batch) for batch in batches) / sum(lengths)
 

@@ -104,13 +104,18 @@ def run_cell(settings: Settings, name: str) -> dict[str, Any]:
     checkpoint = settings.checkpoint(shape)
     workload = _workload(settings, checkpoint, workload_name)
     calibration = _calibration(settings, checkpoint)
-    cores = available_cores()
     engines = [
         *build_ours(checkpoint, precision, settings.backends, workload_name),
-        *build_peers(checkpoint, precision, calibration, cores),
+        *build_peers(checkpoint, precision, calibration, workload.lengths),
     ]
     reference = _reference(settings, checkpoint, workload)
-    results = measure_cell(engines, workload.sequences, reference, settings.effort)
+    results = measure_cell(
+        engines,
+        workload.sequences,
+        settings.effort,
+        warm_up=workload.warm_up,
+        reference=reference,
+    )
     cell = {
         "num_layers": checkpoint.num_layers,
         "num_sequences": len(workload.sequences),
@@ -232,7 +237,8 @@ def parse_arguments() -> tuple[Settings, argparse.Namespace]:
     parser.add_argument("--results", type=Path, default=None)
     parser.add_argument("--texts", type=Path, default=collection)
     arguments = parser.parse_args()
-    name = "encode-quick.json" if arguments.quick else "encode.json"
+    kept = REPOSITORY / "benchmarks" / "results" / "encode.json"
+    results = arguments.folder / "quick" / "encode.json" if arguments.quick else kept
     settings = Settings(
         only=tuple(arguments.only),
         quick=arguments.quick,
@@ -240,7 +246,7 @@ def parse_arguments() -> tuple[Settings, argparse.Namespace]:
         backends=tuple(arguments.backends),
         effort=Effort(seconds=arguments.seconds, max_rounds=arguments.rounds),
         folder=arguments.folder,
-        results=arguments.results or REPOSITORY / "benchmarks" / "results" / name,
+        results=arguments.results or results,
         texts=arguments.texts,
     )
     return settings, arguments
@@ -250,8 +256,8 @@ def _silence() -> None:
     """Exporters and quantisers tell much that is of no use here."""
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def main() -> None:

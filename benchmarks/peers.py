@@ -15,7 +15,10 @@ from checkpoints import Checkpoint
 from numpy.typing import NDArray
 from peer_graphs import onnx_int8_graph, openvino_graph, padded
 
+from mgte.inference.cores import available_cores
+
 BATCH_SIZE = 32
+_ONNX_TOKENS = 1024
 Vectors = NDArray[np.float32]
 Sequences = Sequence[list[int]]
 
@@ -139,9 +142,10 @@ def _compile(
 
 
 def _openvino(
-    checkpoint: Checkpoint, kind: str, precision: str, calibration: Sequences, num_cores: int
+    checkpoint: Checkpoint, kind: str, precision: str, calibration: Sequences, num_texts: int
 ) -> list[Engine]:
     """Padded and tuned, of one graph and precision."""
+    num_cores = available_cores()
     label = {"float": {"f32": "fp32", "bf16": "bf16"}[precision]}.get(kind, f"int8 {kind}")
     wide = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": num_cores}
     narrow = {"NUM_STREAMS": num_cores, "INFERENCE_NUM_THREADS": num_cores}
@@ -151,42 +155,48 @@ def _openvino(
         states: NDArray[np.float32] = request.infer(inputs, share_outputs=True)[0]
         return states
 
-    tuned = _compile(checkpoint, kind, precision, calibration, narrow)
+    if num_texts == 1:
+        # A second stream would have nothing to do.
+        return [_Padded(f"openvino padded {label}", 0, hidden)]
+    compiled = _compile(checkpoint, kind, precision, calibration, narrow)
     return [
         _Padded(f"openvino padded {label}", 0, hidden),
-        _Tuned(f"openvino tuned {label}", tuned, num_cores),
+        _Tuned(f"openvino tuned {label}", compiled, num_cores),
     ]
 
 
 def build_peers(
-    checkpoint: Checkpoint, precision: str, calibration: Sequences, num_cores: int
+    checkpoint: Checkpoint, precision: str, calibration: Sequences, lengths: Sequence[int]
 ) -> list[Engine]:
     """All peers of one precision.
 
     Args:
         checkpoint: The model.
         precision: "fp32", "bf16" or "int8".
-        calibration: Sequences for static int8, of the workload's lengths.
-        num_cores: Cores to use.
+        calibration: Sequences for static int8.
+        lengths: Tokens of the sequences that are to come.
 
     Returns:
         Engines, ready to run.
     """
+    num_cores = available_cores()
     if precision == "fp32":
         return [
             _transformers(checkpoint, torch.float32, num_cores),
-            *_openvino(checkpoint, "float", "f32", calibration, num_cores),
+            *_openvino(checkpoint, "float", "f32", calibration, len(lengths)),
         ]
     if precision == "bf16":
         return [
             _transformers(checkpoint, torch.bfloat16, num_cores),
-            *_openvino(checkpoint, "float", "bf16", calibration, num_cores),
+            *_openvino(checkpoint, "float", "bf16", calibration, len(lengths)),
         ]
+    # Its attention holds all scores of a batch: a padded batch of long documents takes 10 GB.
+    runs_onnx = max(lengths) <= _ONNX_TOKENS
     return [
-        _onnxruntime(checkpoint, num_cores),
+        *([_onnxruntime(checkpoint, num_cores)] if runs_onnx else []),
         # What is not quantised runs fastest in bfloat16.
-        *_openvino(checkpoint, "static", "bf16", calibration, num_cores),
-        *_openvino(checkpoint, "dynamic", "bf16", calibration, num_cores),
+        *_openvino(checkpoint, "static", "bf16", calibration, len(lengths)),
+        *_openvino(checkpoint, "dynamic", "bf16", calibration, len(lengths)),
     ]
 
 

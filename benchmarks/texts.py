@@ -58,7 +58,7 @@ def measure_texts(folder: Path, source: Path, effort: Effort, *, quick: bool) ->
     ]
     reference = np.asarray(peer.encode(texts))
     out = mgte.Embedder.load(str(folder), device="cpu").encode(texts, show_progress=False)
-    results = measure_cell(engines, texts, reference, effort)
+    results = measure_cell(engines, texts, effort, warm_up=texts, reference=reference)
     return {
         "source": source.parent.name,
         "num_texts": len(texts),

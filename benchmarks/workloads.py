@@ -25,6 +25,7 @@ TITLES = {
 _COUNTS = {"W1": 256, "W2": 64, "W3": 15, "W4": 1, "W5": 64}
 _QUICK_COUNTS = {"W1": 64, "W2": 16, "W3": 10, "W4": 1, "W5": 16}
 _FIRST_PLAIN_ID = 1000
+_LONG = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,13 @@ class Workload:
     def lengths(self) -> list[int]:
         """Tokens of each sequence."""
         return [len(sequence) for sequence in self.sequences]
+
+    @property
+    def warm_up(self) -> list[list[int]]:
+        """What an engine runs once before it is timed: all, or a part where all takes long."""
+        if max(self.lengths) <= _LONG:
+            return self.sequences
+        return [sequence[:_LONG] for sequence in sorted(self.sequences, key=len)[:2]]
 
     @property
     def num_tokens(self) -> int:
