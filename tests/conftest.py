@@ -5,6 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Seeded, and free of wall-clock limits: a busy machine must not fail a test.
+settings.register_profile("mgte", deadline=None, derandomize=True)
+settings.load_profile("mgte")
 
 # No test reaches a model hub. Set before any library reads it.
 os.environ["HF_HUB_OFFLINE"] = "1"

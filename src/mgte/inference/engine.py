@@ -20,13 +20,22 @@ from tqdm import tqdm
 
 from mgte.errors import DataError
 from mgte.inference.routing import Router
-from mgte.packing import PackedBatch, Pooling, TokenIds, pack, plan_batches, rows_of_pooling
+from mgte.packing import (
+    PackedBatch,
+    Pooling,
+    TokenIds,
+    pack,
+    plan_balanced_batches,
+    rows_of_pooling,
+)
 
 Result = TypeVar("Result")
 
 # Work of one token per layer grows with its sequence's length: attention reaches the cost of the
 # linear layers at about this many tokens in the base-size shapes.
 _ATTENTION_EVEN_TOKENS = 6000
+# Cores that share one batch wait for each other; a smaller lead than this is not worth it.
+_UNEVEN = 1.15
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,11 +115,8 @@ class Engine:
         if not lengths:
             return []
         budget = max_tokens_per_batch or self.max_tokens_per_batch
-        if self.num_workers > 1:
-            # Every worker should get a share, also of little work.
-            share = -(-sum(lengths) // self.num_workers)
-            budget = max(min(budget, share), 1)
-        queue = deque(plan_batches(lengths, max_tokens=budget))
+        plan = plan_balanced_batches(lengths, max_tokens=budget, num_workers=self.num_workers)
+        queue = deque(plan)
         results: list[Result | None] = [None] * len(lengths)
         with _progress(len(lengths), show_progress) as bar:
             for group, values in self._finished(queue, inputs, task, lengths):
@@ -155,7 +161,7 @@ class Engine:
     def _should_run_wide(self, queue: deque[list[int]], lengths: Sequence[int]) -> bool:
         """Whether the first group would still run when the workers have done all others."""
         costs = [_cost(lengths, group) for group in queue]
-        return costs[0] * self.num_workers > sum(costs)
+        return len(queue) == 1 or costs[0] * self.num_workers > _UNEVEN * sum(costs)
 
     def _attempt(
         self, group: list[int], inputs: TokenInput, task: Task[Result], *, is_wide: bool

@@ -32,9 +32,9 @@ _logger = logging.getLogger(__name__)
 
 ModelUse = Literal["embedding", "reranking"]
 
-# Tokens per batch. A CPU worker's activations should stay in its cache; a GPU wants much at once.
-_CPU_TOKENS = 512
-_EAGER_TOKENS = 4096
+# Tokens per batch. The CPU runtimes cut a batch into tiles that fit their caches; a GPU wants
+# much at once.
+_CPU_TOKENS = 4096
 _GPU_TOKENS = 32_768
 
 
@@ -201,7 +201,7 @@ def _build_engine(model: Model, opened: ModelDir, placement: Placement) -> Engin
         model.head.float()
     if placement.device.type != "cpu" or placement.backend == "torch-eager":
         eager = SingleRuntime(TorchEagerRuntime(model.encoder))
-        tokens = _EAGER_TOKENS if placement.device.type == "cpu" else _GPU_TOKENS
+        tokens = _CPU_TOKENS if placement.device.type == "cpu" else _GPU_TOKENS
         return Engine(eager, num_workers=1, max_tokens_per_batch=tokens)
     state = _encoder_tensors(model)
     # The runtime takes the tensors over; the module keeps only their shapes.

@@ -1,7 +1,7 @@
 """Tokens as tensors: the packed batch, the plan of batches, reductions per sequence."""
 
 from mgte.packing.batch import PackedBatch, TokenIds, pack, unpack
-from mgte.packing.plan import plan_batches
+from mgte.packing.plan import plan_balanced_batches, plan_batches
 from mgte.packing.segments import (
     Pooling,
     first_rows,
@@ -20,6 +20,7 @@ __all__ = [
     "first_rows",
     "last_rows",
     "pack",
+    "plan_balanced_batches",
     "plan_batches",
     "pool",
     "rows_of_pooling",

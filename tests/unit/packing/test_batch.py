@@ -10,6 +10,7 @@ from mgte.packing import (
     first_rows,
     last_rows,
     pack,
+    plan_balanced_batches,
     plan_batches,
     pool,
     sequence_of_token,
@@ -79,6 +80,22 @@ def test_plan_keeps_budget_and_every_index_once(lengths, budget, limit):
     assert len(groups) <= len(lengths)
     flat = [lengths[index] for group in groups for index in group]
     assert flat == sorted(flat, reverse=True)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 50), min_size=1, max_size=40),
+    budget=st.integers(1, 300),
+    workers=st.integers(1, 4),
+)
+def test_balanced_plan_gives_every_worker_as_much(lengths, budget, workers):
+    groups = plan_balanced_batches(lengths, max_tokens=budget, num_workers=workers)
+    assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
+    sizes = [sum(lengths[index] for index in group) for group in groups]
+    assert all(size <= budget or len(group) == 1 for size, group in zip(sizes, groups, strict=True))
+    if groups != plan_batches(lengths, max_tokens=budget):
+        assert sizes == sorted(sizes, reverse=True)
+        assert len(groups) % workers == 0 or len(groups) == len(lengths)
+        assert sizes[0] - sizes[-1] <= max(lengths)
 
 
 def test_plan_refuses_nonsense():
