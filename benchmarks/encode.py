@@ -234,7 +234,9 @@ def parse_arguments() -> tuple[Settings, argparse.Namespace]:
     parser.add_argument("--seconds", type=float, default=20.0, help="time of a cell's rounds")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=REPOSITORY / "runs" / "bench")
-    parser.add_argument("--results", type=Path, default=None)
+    parser.add_argument(
+        "--results", type=Path, default=None, help="another file; the report goes beside it"
+    )
     parser.add_argument("--texts", type=Path, default=collection)
     arguments = parser.parse_args()
     kept = REPOSITORY / "benchmarks" / "results" / "encode.json"
@@ -271,10 +273,9 @@ def main() -> None:
         return
     if not flags.report:
         run(settings)
-    write_report(
-        json.loads(settings.results.read_text()),
-        settings.results.parent if settings.quick else REPOSITORY / "docs" / "benchmarks",
-    )
+    kept = settings.results.is_relative_to(REPOSITORY / "benchmarks")
+    folder = REPOSITORY / "docs" / "benchmarks" if kept else settings.results.parent
+    write_report(json.loads(settings.results.read_text()), folder)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,23 @@
-"""Which CPU runtime takes which lengths: what `backend="auto"` means, in one place."""
+"""Which CPU runtime takes which lengths: what `backend="auto"` means, in one place.
+
+With our compiled kernels the torch runtime was the fastest at every length and dtype that
+`benchmarks/encode.py` measures, so it takes everything. Without them PyTorch's own attention is
+what runs between the products, and OpenVINO, if it is installed, is faster from short passages on.
+"""
 
 from collections.abc import Callable
 from typing import Literal
 
 from torch import Tensor
 
-from mgte.inference.routing import Router, SingleRuntime
+from mgte.inference.routing import ByLength, Router, SingleRuntime
 from mgte.model import EncoderConfig
 
 CpuDtype = Literal["float32", "bfloat16", "int8"]
 Weights = dict[str, Tensor]
+
+# Without compiled kernels: sequences of at least so many tokens go to OpenVINO.
+_OPENVINO_FROM_TOKENS = 64
 
 
 def build_cpu_router(
@@ -44,4 +52,15 @@ def build_cpu_router(
         return SingleRuntime(OpenVinoRuntime(config, weights, dtype=dtype, num_workers=num_workers))
     from mgte.inference.runtimes.torch_cpu import TorchCpuRuntime
 
-    return SingleRuntime(TorchCpuRuntime(config, weights, dtype=dtype))
+    runtime = TorchCpuRuntime(config, weights, dtype=dtype)
+    if backend == "torch" or runtime.kernels.name == "native":
+        return SingleRuntime(runtime)
+    from mgte.inference.runtimes.openvino import OpenVinoRuntime, unsupported
+
+    if unsupported(config, dtype) is not None:
+        return SingleRuntime(runtime)
+    return ByLength(
+        runtime,
+        lambda: OpenVinoRuntime(config, reload(), dtype=dtype, num_workers=num_workers),
+        long_tokens=_OPENVINO_FROM_TOKENS,
+    )

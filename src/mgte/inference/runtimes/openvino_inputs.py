@@ -16,6 +16,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 # Up to this many windows the whole square costs no more than blocks.
 _SQUARE_WINDOWS = 4
+_KEPT_TOKENS = 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -74,8 +75,8 @@ class Tables:
 
     def __init__(self, config: EncoderConfig) -> None:
         self._config = config
-        self._rotary = lru_cache(maxsize=4)(self._build_rotary)
-        self._blocks = lru_cache(maxsize=64)(self._build_blocks)
+        self._rotary = lru_cache(maxsize=16)(self._build_rotary)
+        self._short_blocks = lru_cache(maxsize=64)(self._build_blocks)
 
     def inputs(self, request: Request, names: set[str]) -> dict[str, Array]:
         """The named inputs of the graph, without `x`."""
@@ -112,7 +113,9 @@ class Tables:
     def _block_inputs(self, request: Request) -> dict[str, Array]:
         """Places of blocks for every sequence of the request, and the mask of each block."""
         size, length = request.tokens.shape
-        queries, keys, tokens, mask = self._blocks(length)
+        # The masks of long sequences take megabytes, and building them is little beside running.
+        build = self._short_blocks if length <= _KEPT_TOKENS else self._build_blocks
+        queries, keys, tokens, mask = build(length)
         starts = np.arange(size)[:, None, None]
         return {
             "blocks.queries": (queries + starts * length).reshape(-1, queries.shape[1]),
