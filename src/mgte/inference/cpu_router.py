@@ -2,7 +2,7 @@
 
 With our compiled kernels the torch runtime was the fastest at every length and dtype that
 `benchmarks/encode.py` measures, so it takes everything. Without them PyTorch's own attention is
-what runs between the products, and OpenVINO, if it is installed, is faster from short passages on.
+what runs between the products, and OpenVINO, if it is installed, is faster from passages on.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ CpuDtype = Literal["float32", "bfloat16", "int8"]
 Weights = dict[str, Tensor]
 
 # Without compiled kernels: sequences of at least so many tokens go to OpenVINO.
-_OPENVINO_FROM_TOKENS = 64
+_OPENVINO_FROM_TOKENS = 256
 
 
 def build_cpu_router(
