@@ -4,7 +4,7 @@ TORCH  ?= torch==2.13.0
 VENV   := .venv
 PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip --disable-pip-version-check -q
-BUILT  := pyproject.toml $(wildcard setup.py src/mgte/kernels/*.c)
+BUILT  := pyproject.toml $(wildcard setup.py src/mgte/kernels/native/*)
 
 .PHONY: demo test test-fast check fmt docs bench clean
 
