@@ -38,10 +38,7 @@ def padded_rows(num_rows: int) -> int:
 
 def has_fast_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 in hardware."""
-    return bool(
-        torch.cpu._is_avx512_bf16_supported()  # type: ignore[attr-defined]
-        or torch.cpu._is_amx_tile_supported()
-    )
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def has_fast_int8() -> bool:
