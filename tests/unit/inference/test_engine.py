@@ -143,3 +143,14 @@ def test_quota_of_cgroup_v1(tmp_path):
     assert _quota(tmp_path) == 2
     assert _quota(tmp_path / "nowhere") is None
     assert available_cores() >= 1
+
+
+def test_progress_is_drawn_when_asked_for_and_not_into_a_file(capsys):
+    engine = make_engine(EchoRuntime())
+    task, inputs = Task(pooling=None, reduce=sums), TokenInput(ids=[[1] * 30] * 40)
+    engine.run(inputs, task)
+    assert capsys.readouterr().err == ""  # captured: not a terminal
+    engine.run(inputs, task, show_progress=True)
+    assert "/40" in capsys.readouterr().err
+    engine.run(inputs, task, show_progress=False)
+    assert capsys.readouterr().err == ""
