@@ -140,13 +140,13 @@ def _targets(cells: Cells) -> Iterator[str]:
         (workload, precision) == ("W1", "fp32") and result.mark(target) != "yes"
         for workload, precision, _, result, target in compared
     ):
-        yield ""
         yield (
             "W1 in fp32: one worker's profile has 93 % in oneDNN's products (activation 2.3 %, "
             "attention 1.6 %, rotary positions 0.8 %, norms 0.6 %), so what is left to gain is the "
             "padding of the other side, 1.31 times the real tokens, and the rows that the last "
             "layer leaves out."
         )
+        yield ""
 
 
 def _comparisons(cells: Cells) -> Iterator[tuple[str, str, str, Comparison, float]]:
