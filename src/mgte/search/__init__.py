@@ -1,0 +1,1 @@
+"""Finding things with models: hard negatives."""
