@@ -8,9 +8,9 @@ from mgte.text.embedding_files import (
     write_embeddings,
 )
 from mgte.text.files import COMPRESSIONS, FORMATS, FileFormat, file_format
-from mgte.text.records import Document, Qrels, Query, Row
+from mgte.text.records import Document, Qrels, Query, Row, TrainingGroup, TrainingPair
 from mgte.text.retrieval_files import read_corpus, read_qrels, read_queries
-from mgte.text.rows import ID_FIELDS, read_rows
+from mgte.text.rows import ID_FIELDS, RawRecord, import_parquet, read_records, read_rows
 from mgte.text.tokenized import TokenizedTexts
 from mgte.text.tokenizer import Overflow, Tokenizer
 
@@ -24,16 +24,21 @@ __all__ = [
     "Overflow",
     "Qrels",
     "Query",
+    "RawRecord",
     "Row",
     "TokenizedTexts",
     "Tokenizer",
+    "TrainingGroup",
+    "TrainingPair",
     "check_output",
     "embedding_lines",
     "file_format",
+    "import_parquet",
     "read_corpus",
     "read_embeddings",
     "read_qrels",
     "read_queries",
+    "read_records",
     "read_rows",
     "write_embeddings",
 ]

@@ -1,4 +1,4 @@
-"""What one line of a file means: Document, Query, and relevance judgements."""
+"""What one line of a file means: Document, Query, relevance judgements, and training rows."""
 
 from dataclasses import dataclass
 
@@ -61,3 +61,43 @@ class Row:
     def text(self) -> str:
         """The field `text`."""
         return self.fields["text"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingPair:
+    """Two texts that belong together.
+
+    Attributes:
+        query: What is asked, or one side of a translation.
+        document: What answers it.
+        source: Name of the collection that it comes from.
+        language: ISO code of the document's language; "und" if unknown.
+    """
+
+    query: str
+    document: str
+    source: str = ""
+    language: str = "und"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingGroup:
+    """A query with documents that answer it and documents that do not.
+
+    Attributes:
+        query: What is asked.
+        positives: Documents that answer it, at least one.
+        negatives: Documents that look alike and do not; may be empty.
+        source: Name of the collection that it comes from.
+        language: ISO code of the first positive's language; "und" if unknown.
+        positive_scores: A teacher's score of each positive; empty if there is no teacher.
+        negative_scores: A teacher's score of each negative; empty if there is no teacher.
+    """
+
+    query: str
+    positives: tuple[str, ...]
+    negatives: tuple[str, ...] = ()
+    source: str = ""
+    language: str = "und"
+    positive_scores: tuple[float, ...] = ()
+    negative_scores: tuple[float, ...] = ()

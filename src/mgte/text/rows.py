@@ -24,7 +24,7 @@ from mgte.text.records import Row
 ID_FIELDS = ("_id", "id", "doc_id", "query_id")
 
 # One row of a file before its fields are checked: its place and what stands there.
-_Record = tuple[str, Any]
+RawRecord = tuple[str, Any]
 
 
 def read_rows(
@@ -61,7 +61,7 @@ def read_rows(
     """
     format = format or file_format(path)
     wanted = [*fields, *optional, *([id_field] if id_field else ID_FIELDS)]
-    records = _read_records(path, format, wanted)
+    records = read_records(path, format=format, columns=wanted)
     number = 0
     for number, (where, record) in enumerate(records, start=1):
         if isinstance(record, str) and len(fields) == 1:
@@ -83,7 +83,27 @@ def read_rows(
         raise DataError(f"{place(path)}: holds no rows, expected at least one")
 
 
-def _read_records(path: str | Path, format: FileFormat, wanted: list[str]) -> Iterator[_Record]:
+def read_records(
+    path: str | Path, *, format: FileFormat | None = None, columns: Sequence[str] | None = None
+) -> Iterator[RawRecord]:
+    """Read the rows of a file as they stand there, whatever they hold: lists, numbers, nothing.
+
+    Args:
+        path: Path, or "-" for standard input.
+        format: Format; None takes it from the suffix.
+        columns: Columns that a Parquet file is read for; None reads all. Other formats are read
+            whole.
+
+    Returns:
+        Place of each row ("data/pairs.jsonl:1841") and its content: a string in plain text, else
+        mostly a dict by field name.
+
+    Raises:
+        DataError: The format is unknown; while iterating: the file cannot be read, or a row
+            cannot be parsed.
+        BackendUnavailableError: The package that reads Parquet is absent.
+    """
+    format = format or file_format(path)
     if format == "text":
         return ((place(path, number), line) for number, line in read_lines(path))
     if format == "jsonl":
@@ -91,13 +111,13 @@ def _read_records(path: str | Path, format: FileFormat, wanted: list[str]) -> It
     if format == "json":
         return _read_json(path)
     if format == "parquet":
-        return _read_parquet(path, wanted)
+        return _read_parquet(path, columns)
     if format in ("csv", "tsv"):
         return _read_columns(path, format)
     raise DataError(f"format: got {format!r}, expected one of text, jsonl, json, csv, tsv, parquet")
 
 
-def _read_json_lines(path: str | Path) -> Iterator[_Record]:
+def _read_json_lines(path: str | Path) -> Iterator[RawRecord]:
     for number, line in read_lines(path):
         if line and not line.isspace():
             where = place(path, number)
@@ -120,7 +140,7 @@ def parse_json(text: str | bytes, where: str) -> Any:
         raise DataError(f"{where}: not readable as JSON ({error})") from error
 
 
-def _read_json(path: str | Path) -> Iterator[_Record]:
+def _read_json(path: str | Path) -> Iterator[RawRecord]:
     with open_bytes(path) as stream:
         content = parse_json(stream.read(), place(path))
     if not isinstance(content, list):
@@ -132,7 +152,7 @@ def _read_json(path: str | Path) -> Iterator[_Record]:
         yield f"{place(path)}[{index}]", record
 
 
-def _read_columns(path: str | Path, format: FileFormat) -> Iterator[_Record]:
+def _read_columns(path: str | Path, format: FileFormat) -> Iterator[RawRecord]:
     last = 0
 
     def lines() -> Iterator[str]:
@@ -170,13 +190,15 @@ def _read_columns(path: str | Path, format: FileFormat) -> Iterator[_Record]:
             yield where, dict(zip(header, row, strict=True))
 
 
-def _read_parquet(path: str | Path, wanted: list[str]) -> Iterator[_Record]:
+def _read_parquet(path: str | Path, wanted: Sequence[str] | None) -> Iterator[RawRecord]:
     parquet = import_parquet(path)
     if str(path) == STDIN:
         raise DataError("<stdin>: Parquet cannot be read from standard input, expected a path")
     try:
         with parquet.ParquetFile(check_file(path)) as file:
-            names = [name for name in file.schema_arrow.names if name in wanted]
+            names = file.schema_arrow.names
+            if wanted is not None:
+                names = [name for name in names if name in wanted]
             number = 0
             for batch in file.iter_batches(columns=names, batch_size=1024):
                 for record in batch.to_pylist():

@@ -233,6 +233,22 @@ class Tokenizer:
             ids=ids, token_type_ids=types, is_truncated=is_truncated, count_dropped=count_dropped
         )
 
+    def encode_bare(self, texts: str | Iterable[str]) -> list[NDArray[np.int32]]:
+        """Token ids of whole texts, without special tokens and never cut.
+
+        Args:
+            texts: Texts; a single string is one text.
+
+        Returns:
+            Ids in input order; a text without tokens gives none.
+
+        Raises:
+            DataError: Something is no valid text.
+        """
+        bare = self._prepare(check_texts(texts, "texts"), "")
+        bodies = self._bodies.encode(bare, None, lambda index: f"texts[{index}]")
+        return [np.array(body, dtype=np.int32) for body in bodies]
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of token ids, special tokens included."""
         return str(self._backend.decode(list(token_ids), skip_special_tokens=False))
