@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         MgteError,
         OverloadedError,
     )
+    from mgte.evaluate import evaluate
     from mgte.inference import Embedder, RankedDocument, Reranker
     from mgte.model import EncoderConfig
     from mgte.store import load_model, save_model
@@ -38,6 +39,7 @@ _ROOM_OF_NAME = {
     "RankedDocument": "inference",
     "Reranker": "inference",
     "SparseVectors": "vectors",
+    "evaluate": "evaluate",
     "load_model": "store",
     "save_model": "store",
 }
@@ -57,6 +59,7 @@ __all__ = [
     "Reranker",
     "SparseVectors",
     "__version__",
+    "evaluate",
     "load_model",
     "save_model",
 ]
@@ -65,7 +68,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _ROOM_OF_NAME:
         raise AttributeError(f"module 'mgte' has no attribute {name!r}")
-    value = getattr(import_module(f"mgte.{_ROOM_OF_NAME[name]}"), name)
+    room = import_module(f"mgte.{_ROOM_OF_NAME[name]}")
+    # `mgte.evaluate` is a room that may be called: importing it makes it the attribute anyway.
+    value = room if callable(room) else getattr(room, name)
     globals()[name] = value
     return value
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "embed": "texts to dense vectors and sparse token weights",
     "rerank": "score documents against a query, or query-document pairs",
     "similarity": "compare texts with each other",
+    "evaluate": "measure a model on retrieval collections, beside BM25",
     "models": "list the models that are known and what is on this machine",
     "info": "show what a model is made of",
     "verify": "measure how far each backend and dtype is from exact results",

@@ -1,1 +1,78 @@
-"""Measuring models on retrieval collections."""
+"""Measuring models on retrieval collections.
+
+Resolved on first use, so that metrics cost no torch. The room may be called, `mgte.evaluate(...)`:
+whoever imports a room makes it the attribute of that name, in the place of a function.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mgte.evaluate.bm25 import bm25_rankings
+    from mgte.evaluate.collection import Collection, make_collection, read_collection
+    from mgte.evaluate.metrics import METRICS, mean_metrics, measure_rankings
+    from mgte.evaluate.rankings import HybridConfig, hybrid_ranking, rerank
+    from mgte.evaluate.result import ModeResult, RetrievalResult
+    from mgte.evaluate.retrieval import evaluate, evaluate_retrieval
+    from mgte.evaluate.searches import MODES, Mode, RetrievalConfig
+
+_HOMES = {
+    "bm25_rankings": "bm25",
+    "Collection": "collection",
+    "make_collection": "collection",
+    "read_collection": "collection",
+    "METRICS": "metrics",
+    "mean_metrics": "metrics",
+    "measure_rankings": "metrics",
+    "HybridConfig": "rankings",
+    "hybrid_ranking": "rankings",
+    "rerank": "rankings",
+    "ModeResult": "result",
+    "RetrievalResult": "result",
+    "MODES": "searches",
+    "Mode": "searches",
+    "RetrievalConfig": "searches",
+    "evaluate": "retrieval",
+    "evaluate_retrieval": "retrieval",
+}
+
+
+class _CallableRoom(ModuleType):
+    """A module that stands for its main function."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> "RetrievalResult":
+        from mgte.evaluate.retrieval import evaluate
+
+        return evaluate(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _CallableRoom
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+__all__ = [
+    "METRICS",
+    "MODES",
+    "Collection",
+    "HybridConfig",
+    "Mode",
+    "ModeResult",
+    "RetrievalConfig",
+    "RetrievalResult",
+    "bm25_rankings",
+    "evaluate",
+    "evaluate_retrieval",
+    "hybrid_ranking",
+    "make_collection",
+    "mean_metrics",
+    "measure_rankings",
+    "read_collection",
+    "rerank",
+]

@@ -47,7 +47,7 @@ def read_queries(path: str | Path) -> Iterator[Query]:
         DataError: There is no such file, a row is not as described, or an id stands twice.
     """
     seen: set[str] = set()
-    for row in read_rows(_find(path, "queries"), optional=("language",)):
+    for row in read_rows(_find(path, "queries"), optional=("language",), allow_empty=True):
         _check_unique(row.row_id, seen, row.place)
         yield Query(query_id=row.row_id, text=row.text, language=row.fields["language"])
 

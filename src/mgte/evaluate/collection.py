@@ -1,0 +1,153 @@
+"""Collection: documents, queries and judgements that are measured together."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from mgte.errors import DataError
+from mgte.text import Document, Qrels, Query, read_corpus, read_qrels, read_queries
+
+Item = TypeVar("Item")
+_NUM_NAMED = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Collection:
+    """A retrieval test.
+
+    Attributes:
+        name: Its name.
+        split: Which judgements these are.
+        documents: Documents by falling id. Equal scores are ranked in this order, which is the
+            order in which trec_eval breaks ties.
+        queries: Queries with judgements, in the order of their file.
+        qrels: Query id to document id to grade.
+    """
+
+    name: str
+    split: str
+    documents: tuple[Document, ...]
+    queries: tuple[Query, ...]
+    qrels: Qrels
+
+
+def read_collection(
+    folder: str | Path,
+    *,
+    split: str = "test",
+    max_queries: int = 0,
+    max_documents: int = 0,
+    document_ids: str = "*",
+    seed: int = 0,
+) -> Collection:
+    """Read a BEIR folder.
+
+    Args:
+        folder: Folder with corpus.jsonl, queries.jsonl and qrels/<split>.tsv, also compressed.
+        split: Which judgements.
+        max_queries: Queries used at most, drawn at random; 0 means all.
+        max_documents: Documents used at most beside the judged ones, drawn at random; 0 means all.
+        document_ids: Pattern of the document ids that are searched, such as "de-*".
+        seed: Decides what is drawn.
+
+    Returns:
+        The collection; queries without judgements are left out.
+
+    Raises:
+        DataError: A file is missing or wrong, an id stands twice, a judgement names a query or
+            document that is not there, or nothing is left.
+    """
+    documents = [d for d in read_corpus(folder) if fnmatchcase(d.doc_id, document_ids)]
+    if not documents:
+        raise DataError(f"{folder}: no document id matches {document_ids!r}, expected some")
+    return make_collection(
+        documents,
+        read_queries(folder),
+        read_qrels(folder, split=split),
+        name=Path(folder).resolve().name,
+        split=split,
+        limits=(max_queries, max_documents),
+        seed=seed,
+    )
+
+
+def make_collection(
+    documents: Iterable[Document],
+    queries: Iterable[Query],
+    qrels: Qrels,
+    *,
+    name: str,
+    split: str = "test",
+    limits: tuple[int, int] = (0, 0),
+    seed: int = 0,
+) -> Collection:
+    """Put documents, queries and judgements together.
+
+    Args:
+        documents: Documents.
+        queries: Queries; those without judgements are left out.
+        qrels: Query id to document id to grade.
+        name: Name of the collection.
+        split: Name of the judgements.
+        limits: Most queries, and most documents beside the judged ones; 0 means all.
+        seed: Decides what is drawn.
+
+    Returns:
+        The collection.
+
+    Raises:
+        DataError: An id stands twice, a judgement names a query or document that is not there, or
+            nothing is left.
+    """
+    where = f"{name}/{split}"
+    by_id = _by_id(((d.doc_id, d) for d in documents), f"{where}: document")
+    query_by_id = _by_id(((q.query_id, q) for q in queries), f"{where}: query")
+    if not by_id:
+        raise DataError(f"{where}: holds no documents, expected at least one")
+    _check_known(qrels, query_by_id.keys(), f"{where}: judgements name the query")
+    judged = [query for query_id, query in query_by_id.items() if qrels.get(query_id)]
+    if not judged:
+        raise DataError(f"{where}: no query has a judgement, expected at least one")
+    random = np.random.default_rng(seed)
+    max_queries, max_documents = limits
+    judged = [judged[row] for row in _drawn(len(judged), max_queries, random)]
+    kept_qrels = {query.query_id: dict(qrels[query.query_id]) for query in judged}
+    named = {doc_id: None for grades in kept_qrels.values() for doc_id in grades}
+    _check_known(named, by_id.keys(), f"{where}: judgements name the document")
+    others = sorted(by_id.keys() - named.keys())
+    chosen = [*named, *(others[row] for row in _drawn(len(others), max_documents, random))]
+    return Collection(
+        name=name,
+        split=split,
+        documents=tuple(by_id[doc_id] for doc_id in sorted(chosen, reverse=True)),
+        queries=tuple(judged),
+        qrels=kept_qrels,
+    )
+
+
+def _by_id(items: Iterable[tuple[str, Item]], what: str) -> dict[str, Item]:
+    found: dict[str, Item] = {}
+    for item_id, item in items:
+        if item_id in found:
+            raise DataError(f"{what} id `{item_id}` stands twice, expected once")
+        found[item_id] = item
+    return found
+
+
+def _check_known(named: Iterable[str], known: Iterable[str], what: str) -> None:
+    there = set(known)
+    unknown = [item_id for item_id in named if item_id not in there]
+    if unknown:
+        more = f" and {len(unknown) - _NUM_NAMED:,} more" if len(unknown) > _NUM_NAMED else ""
+        raise DataError(f"{what} {', '.join(unknown[:_NUM_NAMED])}{more}, which is not there")
+
+
+def _drawn(count: int, limit: int, random: np.random.Generator) -> list[int]:
+    """All of `count` rows, or `limit` of them, ascending."""
+    if not 0 < limit < count:
+        return list(range(count))
+    return sorted(random.choice(count, size=limit, replace=False).tolist())

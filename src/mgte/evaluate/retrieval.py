@@ -1,0 +1,152 @@
+"""evaluate_retrieval: a model on a collection, in every way that it can rank."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from mgte.errors import ConfigError
+from mgte.evaluate.collection import Collection, read_collection
+from mgte.evaluate.metrics import mean_metrics, measure_rankings
+from mgte.evaluate.result import ModeResult, RetrievalResult
+from mgte.evaluate.searches import MODES, Mode, Rankings, RetrievalConfig, Search
+from mgte.inference import Embedder, Reranker
+
+
+def evaluate(
+    model: str | Path | Embedder,
+    data: str | Path | Collection,
+    *,
+    split: str = "test",
+    reranker: str | Path | Reranker | None = None,
+    modes: Sequence[Mode] = (),
+    max_queries: int = 0,
+    max_documents: int = 0,
+    config: RetrievalConfig | None = None,
+) -> RetrievalResult:
+    """Measure a model on a collection.
+
+    Args:
+        model: Name, folder or hub id of an embedding model, or one that is loaded.
+        data: BEIR folder, or a collection that was read.
+        split: Which judgements of the folder.
+        reranker: Name, folder or hub id of a reranker, or one that is loaded.
+        modes: As in `evaluate_retrieval`.
+        max_queries: As in `evaluate_retrieval`.
+        max_documents: As in `evaluate_retrieval`.
+        config: How the collection is searched; None means the defaults.
+
+    Returns:
+        Metrics by way of ranking.
+
+    Raises:
+        MgteError: As `Embedder.load`, `Reranker.load` and `evaluate_retrieval`.
+    """
+    embedder = model if isinstance(model, Embedder) else Embedder.load(str(model))
+    if reranker is not None and not isinstance(reranker, Reranker):
+        reranker = Reranker.load(str(reranker))
+    return evaluate_retrieval(
+        embedder,
+        data,
+        split=split,
+        reranker=reranker,
+        modes=modes,
+        max_queries=max_queries,
+        max_documents=max_documents,
+        config=config,
+    )
+
+
+def evaluate_retrieval(
+    embedder: Embedder,
+    data: str | Path | Collection,
+    *,
+    split: str = "test",
+    reranker: Reranker | None = None,
+    modes: Sequence[Mode] = (),
+    max_queries: int = 0,
+    max_documents: int = 0,
+    config: RetrievalConfig | None = None,
+) -> RetrievalResult:
+    """Rank the documents of a collection for each of its queries, and measure the rankings.
+
+    Searches are exact: every query is compared with every document. Documents are read as BEIR
+    does, title and text joined by a space.
+
+    Args:
+        embedder: The model.
+        data: BEIR folder, or a collection that was read (then the next three are not used).
+        split: Which judgements of the folder.
+        reranker: Scores the best documents again.
+        modes: Ways of ranking; empty means all that the models can, without BM25.
+        max_queries: Queries used at most, drawn at random; 0 means all.
+        max_documents: Documents used at most beside the judged ones; 0 means all.
+        config: How the collection is searched; None means the defaults.
+
+    Returns:
+        Metrics by way of ranking, in the order of `MODES`.
+
+    Raises:
+        DataError: The collection is damaged, or the model gives NaN.
+        ConfigError: A mode is unknown or beyond the models.
+        BackendUnavailableError: pytrec_eval or bm25s is not installed.
+    """
+    config = config or RetrievalConfig()
+    wanted = _wanted_modes(modes, embedder, reranker)
+    collection = (
+        data
+        if isinstance(data, Collection)
+        else read_collection(
+            data, split=split, max_queries=max_queries, max_documents=max_documents
+        )
+    )
+    search = Search(embedder, collection, config)
+    rankings = search.run(wanted, reranker)
+    settings = asdict(config) | {
+        "model": embedder.prepared.model_dir.name,
+        "reranker": None if reranker is None else reranker.prepared.model_dir.name,
+        "max_length": embedder.max_length,
+    }
+    return RetrievalResult(
+        collection=collection.name,
+        split=collection.split,
+        num_documents=len(collection.documents),
+        num_queries=len(collection.queries),
+        num_documents_cut=search.num_documents_cut,
+        num_queries_cut=search.num_queries_cut,
+        modes={mode: _measured(rankings[mode], collection) for mode in MODES if mode in rankings},
+        seconds=search.seconds,
+        settings=settings,
+    )
+
+
+def _wanted_modes(
+    modes: Sequence[Mode], embedder: Embedder, reranker: Reranker | None
+) -> tuple[Mode, ...]:
+    able: dict[Mode, bool] = {
+        "dense": True,
+        "sparse": embedder.has_sparse,
+        "hybrid": embedder.has_sparse,
+        "reranked": reranker is not None,
+    }
+    if reranker is not None and reranker.model.head_config.num_labels != 1:
+        raise ConfigError(
+            f"reranker: gives {reranker.model.head_config.num_labels} labels per pair, expected 1"
+        )
+    for mode in modes:
+        if mode not in MODES:
+            raise ConfigError(f"modes: got {mode!r}, expected some of {', '.join(MODES)}")
+        if not able.get(mode, True):
+            lacks = "a reranker" if mode == "reranked" else "a model with sparse token weights"
+            raise ConfigError(f"modes: {mode!r} needs {lacks}, and there is none")
+    chosen = modes or [mode for mode, is_able in able.items() if is_able]
+    return tuple(mode for mode in MODES if mode in chosen)
+
+
+def _measured(rankings: Rankings, collection: Collection) -> ModeResult:
+    documents = collection.documents
+    by_query = {
+        query.query_id: [documents[row].doc_id for row in ranking.rows.tolist()]
+        for query, ranking in zip(collection.queries, rankings, strict=True)
+    }
+    per_query = measure_rankings(by_query, collection.qrels)
+    return ModeResult(metrics=mean_metrics(per_query), per_query=per_query)

@@ -1,0 +1,204 @@
+"""Search: every ranking of one collection that was asked for, and how long each part took."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from mgte.errors import ConfigError, DataError
+from mgte.evaluate.bm25 import bm25_rankings
+from mgte.evaluate.collection import Collection
+from mgte.evaluate.rankings import HybridConfig, complete, hybrid_ranking, rerank
+from mgte.inference import Embedder, Reranker
+from mgte.search import (
+    FloatArray,
+    InvertedLists,
+    Ranking,
+    TextVectors,
+    encode_texts,
+    nearest_rows,
+)
+from mgte.vectors import SparseVectors
+
+Mode = Literal["dense", "sparse", "hybrid", "reranked", "bm25"]
+MODES: tuple[Mode, ...] = ("dense", "sparse", "hybrid", "reranked", "bm25")
+Rankings = list[Ranking]
+Value = TypeVar("Value")
+
+_SPARSE_MODES = ("sparse", "hybrid")
+_QUERIES_PER_RERANK = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetrievalConfig:
+    """How collections are searched.
+
+    Attributes:
+        hybrid: How dense and sparse scores become one.
+        dim: Leading dimensions of the dense vectors; None means all.
+        top_k: Documents that each search finds.
+        rerank_depth: Documents per query that are reranked: the best of the hybrid ranking, or of
+            the dense one where there is no hybrid. Source: mGTE, arXiv 2407.19669, section 4.
+        rerank_blend: Share of the first ranking in the reranked one, 0 to 1; see `rerank`.
+        max_tokens_per_batch: Token budget of one batch; None means what suits the device.
+        show_progress: Progress bars; None means on a terminal, for long work.
+    """
+
+    hybrid: HybridConfig = field(default_factory=HybridConfig)
+    dim: int | None = None
+    top_k: int = 1000
+    rerank_depth: int = 100
+    rerank_blend: float = 0.0
+    max_tokens_per_batch: int | None = None
+    show_progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("top_k", "rerank_depth"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: got {getattr(self, name)}, expected at least 1")
+        if not 0.0 <= self.rerank_blend <= 1.0:
+            raise ConfigError(f"rerank_blend: got {self.rerank_blend}, expected 0 to 1")
+
+
+class Search:
+    """The searches of one collection.
+
+    Args:
+        embedder: The model.
+        collection: Documents and queries.
+        config: How they are searched.
+
+    Attributes:
+        seconds: Name of a part of the work to how long it took.
+        num_documents_cut: Documents of which the model did not see the end.
+        num_queries_cut: Queries of which it did not see the end.
+    """
+
+    def __init__(self, embedder: Embedder, collection: Collection, config: RetrievalConfig) -> None:
+        self._embedder = embedder
+        self._collection = collection
+        self._config = config
+        self.seconds: dict[str, float] = {}
+        self.num_documents_cut = 0
+        self.num_queries_cut = 0
+
+    def run(self, wanted: Sequence[Mode], reranker: Reranker | None) -> dict[Mode, Rankings]:
+        """Rank the documents for every query.
+
+        Args:
+            wanted: Ways of ranking.
+            reranker: Needed for "reranked".
+
+        Returns:
+            Mode to one ranking per query.
+
+        Raises:
+            DataError: A model gives NaN or infinity.
+        """
+        found: dict[Mode, Rankings] = {}
+        top_k = self._config.top_k
+        if "bm25" in wanted:
+            found["bm25"] = self._timed("bm25", lambda: bm25_rankings(self._collection, top_k))
+        if set(wanted) - {"bm25"}:
+            found |= self._by_vectors(wanted)
+        if "reranked" in wanted and reranker is not None:
+            first = found["hybrid"] if "hybrid" in found else found["dense"]
+            found["reranked"] = self._timed("rerank", lambda: self._rerank(first, reranker))
+        return {mode: rankings for mode, rankings in found.items() if mode in wanted}
+
+    def _by_vectors(self, wanted: Sequence[Mode]) -> dict[Mode, Rankings]:
+        # A reranker that stands on a model with sparse weights reranks its hybrid ranking.
+        is_sparse = self._embedder.has_sparse and bool({*_SPARSE_MODES, "reranked"} & {*wanted})
+        queries, documents = self._timed("embed", lambda: self._embed(sparse=is_sparse))
+        found: dict[Mode, Rankings] = {}
+        top_k = self._config.top_k
+        if queries.dense is None or documents.dense is None:
+            raise DataError(f"{self._collection.name}: the model gave no dense vectors")
+        q, d = queries.dense, documents.dense
+        found["dense"] = self._timed("dense", lambda: nearest_rows(q, d, top_k))
+        if queries.sparse is not None and documents.sparse is not None:
+            weights, lists = queries.sparse, InvertedLists(documents.sparse)
+            found["sparse"] = self._timed("sparse", lambda: lists.best_rows(weights, top_k))
+            pairs = list(zip(found["dense"], found["sparse"], strict=True))
+            if self._config.hybrid.missing == "computed":
+                pairs = list(_completed(pairs, (q, d), weights, lists))
+            found["hybrid"] = [
+                hybrid_ranking(dense, sparse, self._config.hybrid, top_k) for dense, sparse in pairs
+            ]
+        return found
+
+    def _embed(self, *, sparse: bool) -> tuple[TextVectors, TextVectors]:
+        options: dict[str, Any] = {
+            "sparse": sparse,
+            "dim": self._config.dim,
+            "max_tokens_per_batch": self._config.max_tokens_per_batch,
+            "show_progress": self._config.show_progress,
+        }
+        queries = encode_texts(
+            partial(self._embedder.encode_query, **options),
+            [query.text for query in self._collection.queries],
+        )
+        documents = encode_texts(
+            partial(self._embedder.encode_document, **options),
+            [document.full_text for document in self._collection.documents],
+        )
+        self.num_queries_cut = queries.num_truncated
+        self.num_documents_cut = documents.num_truncated
+        return queries, documents
+
+    def _rerank(self, first: Rankings, reranker: Reranker) -> Rankings:
+        reranked: Rankings = []
+        for start in range(0, len(first), _QUERIES_PER_RERANK):
+            tops = [
+                ranking.first(self._config.rerank_depth)
+                for ranking in first[start : start + _QUERIES_PER_RERANK]
+            ]
+            pairs = [
+                (query.text, self._collection.documents[row].full_text)
+                for query, top in zip(self._collection.queries[start:], tops, strict=False)
+                for row in top.rows.tolist()
+            ]
+            logits = reranker.score_pairs(
+                pairs,
+                max_tokens_per_batch=self._config.max_tokens_per_batch,
+                show_progress=self._config.show_progress,
+            ).logits[:, 0]
+            if not np.isfinite(logits).all():
+                raise DataError(f"{self._collection.name}: the reranker gave NaN or infinity")
+            parts = np.split(logits, np.cumsum([len(top) for top in tops])[:-1])
+            reranked += [
+                rerank(ranking, part, blend=self._config.rerank_blend)
+                for ranking, part in zip(first[start:], parts, strict=False)
+            ]
+        return reranked
+
+    def _timed(self, name: str, work: Callable[[], Value]) -> Value:
+        began = time.perf_counter()
+        value = work()
+        self.seconds[name] = time.perf_counter() - began
+        return value
+
+
+def _completed(
+    pairs: Sequence[tuple[Ranking, Ranking]],
+    dense: tuple[FloatArray, FloatArray],
+    weights: SparseVectors,
+    lists: InvertedLists,
+) -> Sequence[tuple[Ranking, Ranking]]:
+    """Both rankings of every query over the documents of either."""
+    queries, documents = dense
+    done = []
+    for (by_dense, by_sparse), query, sparse in zip(
+        pairs, queries, lists.scores(weights), strict=True
+    ):
+        rows = np.union1d(by_dense.rows, by_sparse.rows)
+        done.append(
+            (
+                complete(by_dense, rows, documents[rows] @ query),
+                complete(by_sparse, rows, sparse[rows]),
+            )
+        )
+    return done
