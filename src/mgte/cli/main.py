@@ -19,6 +19,7 @@ COMMANDS = {
     "rerank": "score documents against a query, or query-document pairs",
     "similarity": "compare texts with each other",
     "evaluate": "measure a model on retrieval collections, beside BM25",
+    "mine": "find hard negatives for query-document pairs",
     "models": "list the models that are known and what is on this machine",
     "info": "show what a model is made of",
     "verify": "measure how far each backend and dtype is from exact results",
