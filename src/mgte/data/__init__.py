@@ -18,6 +18,10 @@ from mgte.data.config import (
     Scheduled,
     SourceConfig,
 )
+from mgte.data.dataset import PreparedDataset, open_dataset
+from mgte.data.hashing import text_hash, text_hashes
+from mgte.data.prepare import prepare_dataset
+from mgte.data.raw_texts import read_raw_texts
 
 __all__ = [
     "Batch",
@@ -27,6 +31,7 @@ __all__ = [
     "LengthBucket",
     "MaskedBatch",
     "Points",
+    "PreparedDataset",
     "RerankBatch",
     "SamplingConfig",
     "Scheduled",
@@ -34,4 +39,9 @@ __all__ = [
     "StepBatches",
     "TokenArray",
     "VectorBatch",
+    "open_dataset",
+    "prepare_dataset",
+    "read_raw_texts",
+    "text_hash",
+    "text_hashes",
 ]
