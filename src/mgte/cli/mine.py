@@ -67,6 +67,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="leave out what scores above M times the positive's score; 0: keep it (%(default)s)",
     )
+    rules.add_argument(
+        "--reference",
+        choices=("lowest", "mean", "highest"),
+        default="mean",
+        help="which score counts of several positives (%(default)s)",
+    )
     rules.add_argument("--choice", choices=("random", "hardest"), default="random")
     rules.add_argument("--seed", type=int, default=0)
     rules.add_argument("--reranker", help="scores candidates again; its scores are written")
@@ -91,6 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         num_negatives=arguments.negatives,
         min_negatives=arguments.min_negatives,
         relative_margin=arguments.relative_margin or None,
+        reference=arguments.reference,
         teacher_margin=arguments.teacher_margin,
         choice=arguments.choice,
         seed=arguments.seed,

@@ -12,7 +12,13 @@ from mgte.errors import DataError
 from mgte.inference import Embedder
 from mgte.search.encoding import encode_texts
 from mgte.search.mining_report import Candidate, MiningReport
-from mgte.search.mining_rules import MiningConfig, Sifted, by_falling_score, sift
+from mgte.search.mining_rules import (
+    MiningConfig,
+    Sifted,
+    by_falling_score,
+    reference_score,
+    sift,
+)
 from mgte.search.nearest import nearest_rows
 from mgte.search.ranking import FloatArray, IntArray, Ranking
 from mgte.text import TrainingGroup
@@ -137,9 +143,17 @@ class _Source:
             scores = self._positive_scores(index)
             random = np.random.default_rng([config.seed, seed])
             is_forbidden = np.isin(ranking.rows, list(rows))
-            sifted = sift(ranking, is_forbidden, float(scores.min()), config, random)
-            self._report(report, group, ranking, sifted, scores)
-            pending.append(_Pending(group=group, ranking=ranking, kept=sifted.kept, scores=scores))
+            reference = reference_score(scores, config)
+            sifted = sift(ranking, is_forbidden, reference, config, random)
+            one = _Pending(
+                group=group,
+                ranking=ranking,
+                kept=sifted.kept,
+                scores=scores,
+                reference=reference,
+            )
+            self._report(report, one, sifted)
+            pending.append(one)
         if teacher is not None:
             pending = self._rescore(pending, teacher, config, report)
         return [self._finish(one, config, report) for one in pending]
@@ -176,9 +190,12 @@ class _Source:
             split = start + len(one.group.positives)
             positives, candidates = values[start:split], values[split : split + len(pool)]
             start = split + len(pool)
-            is_false = candidates > positives.min() - config.teacher_margin
+            reference = reference_score(positives, config)
+            is_false = candidates > reference - config.teacher_margin
             report.left_out["teacher"] += int(is_false.sum())
-            new = replace(one, kept=pool, scores=positives, kept_scores=candidates)
+            new = replace(
+                one, kept=pool, scores=positives, reference=reference, kept_scores=candidates
+            )
             worst = np.flatnonzero(is_false)[np.argsort(-candidates[is_false])[:1]]
             report.note("teacher", self._candidates(new, pool[worst], candidates[worst]))
             rescored.append(replace(new, kept=pool[~is_false], kept_scores=candidates[~is_false]))
@@ -205,35 +222,27 @@ class _Source:
             negative_scores=tuple(scores[order].tolist()),
         )
 
-    def _report(
-        self,
-        report: MiningReport,
-        group: TrainingGroup,
-        ranking: Ranking,
-        sifted: Sifted,
-        scores: FloatArray,
-    ) -> None:
-        report.num_queries[group.source] += 1
+    def _report(self, report: MiningReport, one: "_Pending", sifted: Sifted) -> None:
+        source, ranking = one.group.source, one.ranking
+        report.num_queries[source] += 1
         report.left_out["duplicate"] += len(sifted.duplicates)
         report.left_out["margin"] += len(sifted.too_close)
         report.left_out["window"] += sifted.num_outside
-        if len(ranking) < len(self._texts) and scores.min() < ranking.scores[-1]:
-            report.num_positives_outside[group.source] += 1
-        one = _Pending(group=group, ranking=ranking, kept=sifted.kept, scores=scores)
+        if len(ranking) < len(self._texts) and one.scores.min() < ranking.scores[-1]:
+            report.num_positives_outside[source] += 1
         close = sifted.too_close[:1]
         report.note("margin", self._candidates(one, close, ranking.scores[close]))
 
     def _candidates(
         self, one: "_Pending", positions: IntArray, scores: FloatArray
     ) -> list[Candidate]:
-        lowest = int(one.scores.argmin())
         return [
             Candidate(
-                closeness=float(score - one.scores[lowest]),
+                closeness=float(score) - one.reference,
                 score=float(score),
-                positive_score=float(one.scores[lowest]),
+                positive_score=one.reference,
                 query=one.group.query,
-                positive=one.group.positives[lowest],
+                positive=one.group.positives[int(one.scores.argmax())],
                 document=self._text(one, position),
                 source=one.group.source,
             )
@@ -252,6 +261,7 @@ class _Pending:
     ranking: Ranking
     kept: IntArray
     scores: FloatArray
+    reference: float
     kept_scores: FloatArray | None = None
 
 

@@ -21,11 +21,11 @@ class Candidate:
     """A document beside the positive that it was compared with.
 
     Attributes:
-        closeness: Its score minus the lowest score of the query's positives.
+        closeness: Its score minus that of the query's positives.
         score: Its score.
-        positive_score: The lowest score of the query's positives.
+        positive_score: The score of the query's positives: their lowest, mean or highest.
         query: The query.
-        positive: The positive.
+        positive: The positive that scores highest.
         document: The document.
         source: Where the query comes from.
     """

@@ -20,10 +20,12 @@ class MiningConfig:
         num_negatives: Negatives per query.
         min_negatives: Queries with fewer are left out.
         relative_margin: Documents that score above this share of the positive's score count as
-            false negatives and are left out; None keeps them. Of several positives the lowest
-            score counts. Source: NV-Retriever, arXiv 2407.15831, "TopK-PercPos", 0.95.
-        teacher_margin: With a teacher, documents that it scores above the lowest positive minus
-            this are left out; in the unit of its scores, which are logits for a reranker.
+            false negatives and are left out; None keeps them. Source: NV-Retriever, arXiv
+            2407.15831, "TopK-PercPos", 0.95.
+        reference: Which score counts where a query has several positives. "lowest" is strict: one
+            positive that the model does not find leaves no negatives.
+        teacher_margin: With a teacher, documents that it scores above the positive minus this are
+            left out; in the unit of its scores, which are logits for a reranker.
         teacher_pool: Documents per wanted negative that the teacher scores.
         choice: "random" draws from the window, "hardest" takes the best ranks of it.
         seed: Decides what is drawn.
@@ -33,6 +35,7 @@ class MiningConfig:
     num_negatives: int = 8
     min_negatives: int = 1
     relative_margin: float | None = 0.95
+    reference: Literal["lowest", "mean", "highest"] = "mean"
     teacher_margin: float = 0.0
     teacher_pool: int = 3
     choice: Literal["random", "hardest"] = "random"
@@ -49,6 +52,10 @@ class MiningConfig:
             raise ConfigError(
                 f"min_negatives: got {self.min_negatives}, expected at most num_negatives "
                 f"({self.num_negatives})"
+            )
+        if self.reference not in ("lowest", "mean", "highest"):
+            raise ConfigError(
+                f"reference: got {self.reference!r}, expected 'lowest', 'mean' or 'highest'"
             )
         if self.choice not in ("random", "hardest"):
             raise ConfigError(f"choice: got {self.choice!r}, expected 'random' or 'hardest'")
@@ -83,7 +90,7 @@ def sift(
     Args:
         ranking: The query's nearest documents.
         forbidden: bool `[len(ranking)]`, documents that must never be a negative.
-        positive_score: Lowest score of the query's positives.
+        positive_score: What `reference_score` says of the query's positives.
         config: The rules.
         random: Draws from the window.
 
@@ -106,6 +113,21 @@ def sift(
         too_close=allowed[is_close],
         num_outside=int((~in_window & ~is_close).sum()),
     )
+
+
+def reference_score(scores: FloatArray, config: MiningConfig) -> float:
+    """The score of a query's positives that its candidates are compared with.
+
+    Args:
+        scores: float32 `[num_positives]`.
+        config: Says which.
+
+    Returns:
+        Their lowest, mean or highest.
+    """
+    if config.reference == "mean":
+        return float(scores.mean())
+    return float(scores.min() if config.reference == "lowest" else scores.max())
 
 
 def false_negative_bound(positive_score: float, relative_margin: float | None) -> float:

@@ -45,7 +45,8 @@ def by_plain_loop(group: TrainingGroup, config: MiningConfig) -> list[str]:
     """All negatives that the rules allow, best first."""
     corpus = {text for other in GROUPS if other.source == group.source for text in other.positives}
     query = vector_of(group.query)
-    bound = min(float(vector_of(text) @ query) for text in group.positives)
+    scores = [float(vector_of(text) @ query) for text in group.positives]
+    bound = {"lowest": min, "mean": np.mean, "highest": max}[config.reference](scores)
     bound = false_negative_bound(bound, config.relative_margin)
     others = sorted(corpus - {*group.positives}, key=lambda text: -float(vector_of(text) @ query))
     first, last = config.window
@@ -53,10 +54,16 @@ def by_plain_loop(group: TrainingGroup, config: MiningConfig) -> list[str]:
 
 
 @pytest.mark.parametrize("relative_margin", [None, 0.95, 0.7])
-@pytest.mark.parametrize("window", [(1, 100), (3, 12)])
-def test_the_hardest_negatives_equal_a_plain_loop(window, relative_margin) -> None:
+@pytest.mark.parametrize(
+    ("window", "reference"), [((1, 100), "mean"), ((3, 12), "lowest"), ((3, 12), "highest")]
+)
+def test_the_hardest_negatives_equal_a_plain_loop(window, reference, relative_margin) -> None:
     config = MiningConfig(
-        window=window, relative_margin=relative_margin, choice="hardest", num_negatives=5
+        window=window,
+        relative_margin=relative_margin,
+        reference=reference,
+        choice="hardest",
+        num_negatives=5,
     )
     mined = mine_negatives(GROUPS, EMBEDDER, config=config)
     expected = {group.query: by_plain_loop(group, config)[:5] for group in GROUPS}
@@ -118,7 +125,11 @@ def test_a_teacher_leaves_out_what_it_takes_for_answers() -> None:
 
     groups = [group for group in GROUPS if group.source == "b"]
     config = MiningConfig(
-        window=(1, 100), num_negatives=200, relative_margin=None, teacher_margin=1.0
+        window=(1, 100),
+        num_negatives=200,
+        relative_margin=None,
+        reference="lowest",
+        teacher_margin=1.0,
     )
     mined = mine_negatives(groups, EMBEDDER, teacher=teacher, config=config)
     assert mined.report.left_out["teacher"] > 0
@@ -152,6 +163,7 @@ def test_the_report_counts_every_candidate_once() -> None:
         {"window": (0, 4)},
         {"num_negatives": 0},
         {"choice": "best"},
+        {"reference": "best"},
         {"num_negatives": 2, "min_negatives": 3},
     ],
 )
