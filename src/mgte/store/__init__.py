@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mgte.store.families import FAMILIES, Family
     from mgte.store.hub import is_cached, resolve_model
     from mgte.store.known_models import KNOWN_MODELS, KnownModel, find_known_model
+    from mgte.store.merge import MERGE_METHODS, MergeMethod, merge_models
     from mgte.store.model_dir import (
         LoadedModel,
         ModelDir,
@@ -18,8 +19,15 @@ if TYPE_CHECKING:
         model_dir_of,
         open_model,
     )
-    from mgte.store.save import SaveFormat, save_model
+    from mgte.store.save import SaveFormat, save_model, write_model_card
     from mgte.store.side_files import EmbeddingSettings
+    from mgte.store.training_facts import (
+        EvaluationFacts,
+        SourceFacts,
+        StageFacts,
+        TrainingFacts,
+        read_training_facts,
+    )
 
 _HOMES = {
     "FAMILIES": "families",
@@ -29,6 +37,9 @@ _HOMES = {
     "KNOWN_MODELS": "known_models",
     "KnownModel": "known_models",
     "find_known_model": "known_models",
+    "MERGE_METHODS": "merge",
+    "MergeMethod": "merge",
+    "merge_models": "merge",
     "LoadedModel": "model_dir",
     "ModelDir": "model_dir",
     "load_model": "model_dir",
@@ -37,7 +48,13 @@ _HOMES = {
     "open_model": "model_dir",
     "SaveFormat": "save",
     "save_model": "save",
+    "write_model_card": "save",
     "EmbeddingSettings": "side_files",
+    "EvaluationFacts": "training_facts",
+    "SourceFacts": "training_facts",
+    "StageFacts": "training_facts",
+    "TrainingFacts": "training_facts",
+    "read_training_facts": "training_facts",
 }
 
 
@@ -50,18 +67,27 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "FAMILIES",
     "KNOWN_MODELS",
+    "MERGE_METHODS",
     "EmbeddingSettings",
+    "EvaluationFacts",
     "Family",
     "KnownModel",
     "LoadedModel",
+    "MergeMethod",
     "ModelDir",
     "SaveFormat",
+    "SourceFacts",
+    "StageFacts",
+    "TrainingFacts",
     "find_known_model",
     "is_cached",
     "load_model",
     "load_weights",
+    "merge_models",
     "model_dir_of",
     "open_model",
+    "read_training_facts",
     "resolve_model",
     "save_model",
+    "write_model_card",
 ]

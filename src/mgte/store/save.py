@@ -20,10 +20,11 @@ from mgte.model import EmbeddingModel, Model
 from mgte.store.checkpoint_files import CONFIG, INDEX, WEIGHTS, read_json_object
 from mgte.store.families import FAMILIES, Family
 from mgte.store.model_card import model_card
-from mgte.store.model_dir import TOKENIZER_FILES, ModelDir, family_of, model_dir_of
+from mgte.store.model_dir import TOKENIZER_FILES, ModelDir, family_of, model_dir_of, open_model
 from mgte.store.sentence_files import reranker_keys, sentence_files
-from mgte.store.side_files import EmbeddingSettings
+from mgte.store.side_files import MODULES, EmbeddingSettings
 from mgte.store.tensor_names import export_tensors
+from mgte.store.training_facts import TRAINING_FACTS, TrainingFacts, facts_as_json
 
 SaveFormat = Literal["transformers", "sentence-transformers", "new"]
 
@@ -47,6 +48,7 @@ def save_model(
     *,
     tokenizer: str | Path | None = None,
     settings: EmbeddingSettings | None = None,
+    facts: TrainingFacts | None = None,
 ) -> Path:
     """Write a model folder.
 
@@ -57,6 +59,7 @@ def save_model(
             "sentence-transformers": that and its side files. "new": as Alibaba-NLP/new-impl.
         tokenizer: Folder to copy the tokenizer from; None means where the model came from.
         settings: Pooling, prompts and limits; None means those that the model came with.
+        facts: How the model came about, for its card; kept as training_facts.json too.
 
     Returns:
         The folder.
@@ -77,8 +80,15 @@ def save_model(
         side = sentence_files(model.config, model.head_config, settings)
         texts |= {name: _as_json(content) for name, content in side.items()}
     texts["README.md"] = model_card(
-        model.config, model.head_config, settings, family=family.name, format_name=format
+        model.config,
+        model.head_config,
+        settings,
+        family=family.name,
+        format_name=format,
+        facts=facts,
     )
+    if facts is not None:
+        texts[TRAINING_FACTS] = facts_as_json(facts)
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     metadata = {"format": "pt"}
@@ -88,9 +98,40 @@ def save_model(
         _name_tokenizer_class(folder / "tokenizer_config.json")
     for name, text in texts.items():
         _write_text(folder / name, text)
-    # An index of older shards would no longer tell the truth.
+    # An index of older shards, or facts about older weights, would no longer tell the truth.
     (folder / INDEX).unlink(missing_ok=True)
+    if facts is None:
+        (folder / TRAINING_FACTS).unlink(missing_ok=True)
     return folder
+
+
+def write_model_card(folder: str | Path, facts: TrainingFacts) -> Path:
+    """Write the card of a saved model anew, with more facts than there were when it was saved.
+
+    Args:
+        folder: Model folder, as `save_model` wrote it.
+        facts: How the model came about.
+
+    Returns:
+        The card.
+
+    Raises:
+        CheckpointError: The folder is no model folder.
+        ConfigError: A setting in the folder is missing or wrong.
+    """
+    opened = open_model(folder)
+    is_module_list = (opened.path / MODULES).is_file()
+    card = model_card(
+        opened.config,
+        opened.head,
+        opened.settings,
+        family=opened.family,
+        format_name="sentence-transformers" if is_module_list else "transformers",
+        facts=facts,
+    )
+    _write_text(opened.path / TRAINING_FACTS, facts_as_json(facts))
+    _write_text(opened.path / "README.md", card)
+    return opened.path / "README.md"
 
 
 def _family_to_write(model: Model, format_name: str) -> Family:
