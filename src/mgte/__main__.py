@@ -1,0 +1,8 @@
+"""`python -m mgte` is `mgte`; so is `torchrun ... -m mgte`, which starts several of them."""
+
+import sys
+
+from mgte.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())
