@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = (
     "For every query, find documents that a model takes for answers and that are none. Reads pairs "
-    "or groups (JSONL, CSV, TSV, Parquet) or BEIR folders; writes groups with positives, negatives "
-    "and their scores, ready for `kind: groups` of a recipe's datasets."
+    "or groups (JSONL, CSV, TSV, Parquet), prepared folders or BEIR folders; writes groups with "
+    "positives, negatives and their scores, ready for `kind: groups` of a recipe's datasets."
 )
 EXAMPLE = (
     "  mgte mine pairs.jsonl --model all-minilm-l6-v2 --out groups.parquet \\\n"
@@ -27,7 +27,10 @@ EXAMPLE = (
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument(
-        "pairs", nargs="+", metavar="PAIRS", help="files of pairs or groups, or BEIR folders"
+        "pairs",
+        nargs="+",
+        metavar="PAIRS",
+        help="files of pairs or groups, prepared or BEIR folders",
     )
     parser.add_argument("--model", required=True, help="embedding model that searches")
     parser.add_argument("--out", required=True, metavar="FILE", help="groups: .parquet or .jsonl")

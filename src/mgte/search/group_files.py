@@ -9,6 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from mgte.data import open_dataset
 from mgte.errors import DataError
 from mgte.text import (
     RawRecord,
@@ -26,6 +29,7 @@ _QUERY_FIELDS = ("query", "anchor", "question")
 _DOCUMENT_FIELDS = ("positives", "pos", "document", "positive")
 _NEGATIVE_FIELDS = ("negatives", "neg")
 _ROWS_PER_TABLE = 4096
+_PREPARED = "manifest.json"
 
 
 def read_groups(
@@ -35,14 +39,14 @@ def read_groups(
     source: str = "",
     fields: Mapping[str, str] | None = None,
 ) -> list[TrainingGroup]:
-    """Queries with their positives, from a file of pairs or groups, or from a BEIR folder.
+    """Queries with their positives, from files of pairs or groups, or from folders.
 
     Rows with the same query and source become one group. Known negatives stay with it.
 
     Args:
         path: File with a query and one document, or a list of positives (and of negatives), per
-            row; or folder with corpus, queries and qrels.
-        split: Judgements of a folder that are read.
+            row; folder made by `mgte data prepare`; or BEIR folder with corpus, queries and qrels.
+        split: Judgements of a BEIR folder that are read.
         source: Name of the source of rows that name none; "" means the name of the file.
         fields: Column of `query`, `positives`, `negatives`, `source`, `language`, where it has
             another name than "query", "anchor", "question"; "positives", "pos", "document",
@@ -56,7 +60,12 @@ def read_groups(
     """
     place = Path(path)
     name = source or place.name.split(".")[0]
-    rows = _beir_rows(place, split) if place.is_dir() else _file_rows(place, fields or {})
+    if (place / _PREPARED).is_file():
+        rows = _prepared_rows(place)
+    elif place.is_dir():
+        rows = _beir_rows(place, split)
+    else:
+        rows = _file_rows(place, fields or {})
     merged: dict[tuple[str, str], TrainingGroup] = {}
     for row in rows:
         key = (row.source or name, row.query)
@@ -127,6 +136,13 @@ def check_group_file(path: str | Path) -> Path:
     if not path.parent.is_dir():
         raise DataError(f"{path.parent}: no such folder, expected one to write {path.name} in")
     return path
+
+
+def _prepared_rows(folder: Path) -> Iterator[TrainingGroup]:
+    dataset = open_dataset(folder)
+    for start in range(0, dataset.num_rows, _ROWS_PER_TABLE):
+        rows = np.arange(start, min(start + _ROWS_PER_TABLE, dataset.num_rows))
+        yield from dataset.groups(rows)
 
 
 def _beir_rows(folder: Path, split: str) -> Iterator[TrainingGroup]:

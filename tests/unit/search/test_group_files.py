@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from mgte.data import DatasetConfig, SourceConfig, prepare_dataset
 from mgte.errors import DataError
 from mgte.search import check_group_file, read_groups, write_groups
-from mgte.text import TrainingGroup
+from mgte.text import Tokenizer, TrainingGroup
 
 
 def write_lines(path, rows):
@@ -75,6 +76,20 @@ def test_a_beir_folder_gives_its_judged_pairs(tmp_path) -> None:
     assert [(g.query, g.positives, g.source) for g in read_groups(folder)] == [
         ("text a", ("t x",), "small")
     ]
+
+
+def test_a_prepared_folder_is_read(tmp_path, tokenizer_folder) -> None:
+    pytest.importorskip("pyarrow")
+    rows = [{"query": "q", "document": "a"}, {"query": "q", "document": "b"}]
+    write_lines(tmp_path / "pairs.jsonl", rows)
+    config = DatasetConfig(
+        kind="pairs", sources=(SourceConfig(path="pairs.jsonl", source="s", language="en"),)
+    )
+    prepare_dataset(
+        config, tmp_path / "out", tokenizer=Tokenizer.load(tokenizer_folder), root=tmp_path
+    )
+    (group,) = read_groups(tmp_path / "out")
+    assert (group.query, set(group.positives), group.source) == ("q", {"a", "b"}, "s")
 
 
 @pytest.mark.parametrize(
