@@ -22,6 +22,7 @@ from mgte.data.dataset import PreparedDataset, open_dataset
 from mgte.data.hashing import text_hash, text_hashes
 from mgte.data.prepare import prepare_dataset
 from mgte.data.raw_texts import read_raw_texts
+from mgte.data.train_tokenizer import train_tokenizer
 
 __all__ = [
     "Batch",
@@ -44,4 +45,5 @@ __all__ = [
     "read_raw_texts",
     "text_hash",
     "text_hashes",
+    "train_tokenizer",
 ]
