@@ -20,6 +20,7 @@ COMMANDS = {
     "similarity": "compare texts with each other",
     "evaluate": "measure a model on retrieval collections, beside BM25",
     "mine": "find hard negatives for query-document pairs",
+    "data": "prepare training data, look at it, train a tokenizer",
     "train": "run a training recipe, or look at it first",
     "merge": "make one model of several that have the same shape",
     "models": "list the models that are known and what is on this machine",
