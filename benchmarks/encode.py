@@ -28,12 +28,12 @@ import transformers
 from checkpoints import SHAPES, Checkpoint, make_checkpoint
 from children import peak_memory, start_up
 from gemm_ceiling import gemm_ceiling
-from machine import describe_machine
 from measure import Effort, measure_cell
 from ours import DTYPES, build_ours
 from peer_graphs import NUM_CALIBRATION, onnx_int8_graph, openvino_graph
 from peers import Vectors, build_peers, reference_vectors
 from report import write_report
+from stored import Results
 from texts import measure_texts
 from workloads import Workload, build_workload
 
@@ -74,28 +74,6 @@ class Settings:
         described = SHAPES[shape]
         num_layers = _QUICK_LAYERS if self.quick else described.num_layers
         return make_checkpoint(described, self.folder, num_layers=num_layers)
-
-
-class Results:
-    """The JSON file: the machine, and one entry per cell."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.values: dict[str, Any] = {"machine": describe_machine(), "cells": {}}
-        if path.exists():
-            stored = json.loads(path.read_text())
-            if stored["machine"] == self.values["machine"]:
-                self.values = stored
-            else:
-                print(f"{path.name}: from another machine or other versions, measuring anew")
-
-    def store(self, name: str, value: Any) -> None:
-        """Keep one entry, on the disk at once."""
-        self.values["cells"][name] = value
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps(self.values, indent=1) + "\n")
-        partial.replace(self._path)
 
 
 def run_cell(settings: Settings, name: str) -> dict[str, Any]:
