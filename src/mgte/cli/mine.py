@@ -19,8 +19,8 @@ DESCRIPTION = (
     "positives, negatives and their scores, ready for `kind: groups` of a recipe's datasets."
 )
 EXAMPLE = (
-    "  mgte mine pairs.jsonl --model all-minilm-l6-v2 --out groups.parquet \\\n"
-    "      --window 10 100 --negatives 8 --relative-margin 0.95 --report report.md"
+    "  mgte mine pairs.jsonl --model all-minilm-l6-v2 --out groups.parquet --report report.md\n"
+    "  mgte mine scifact --split train --model MODEL --out groups.jsonl --window 30 100 --negatives 4"
 )
 
 
