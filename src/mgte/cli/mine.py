@@ -20,7 +20,7 @@ DESCRIPTION = (
 )
 EXAMPLE = (
     "  mgte mine pairs.jsonl --model all-minilm-l6-v2 --out groups.parquet --report report.md\n"
-    "  mgte mine scifact --split train --model MODEL --out groups.jsonl --window 30 100 --negatives 4"
+    "  mgte mine scifact --split train --model MODEL --out groups.jsonl --window 30 100"
 )
 
 

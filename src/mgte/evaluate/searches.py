@@ -131,8 +131,11 @@ class Search:
         return found
 
     def _embed(self, *, sparse: bool) -> tuple[TextVectors, TextVectors]:
+        is_cosine = self._embedder.prepared.settings.similarity != "dot"
         options: dict[str, Any] = {
             "sparse": sparse,
+            # Models made for the plain dot product keep the lengths that their files ask for.
+            "normalize": True if is_cosine else None,
             "dim": self._config.dim,
             "max_tokens_per_batch": self._config.max_tokens_per_batch,
             "show_progress": self._config.show_progress,
