@@ -13,6 +13,8 @@ from mgte.data import ContrastiveBatch, MaskedBatch
 from mgte.text import Tokenizer, read_corpus, read_qrels, read_queries
 
 MASK_PROBABILITY = 0.3
+# Padding, first and last token of the tokenizer below.
+SPECIAL_IDS = (0, 101, 102)
 # Folder and fields of each collection, under the shared folder's data/.
 _TEXTS = (
     ("scifact_beir/corpus.jsonl.gz", ("title", "text")),

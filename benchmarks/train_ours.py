@@ -8,6 +8,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from train_data import SPECIAL_IDS
+
 import mgte
 from mgte.data import Batch
 from mgte.train.objectives import (
@@ -53,7 +55,7 @@ class PackedStep:
         device: str,
         tokens_per_chunk: int,
     ) -> None:
-        self.model = mgte.load_model(folder, device=device).train()
+        self.model: Any = mgte.load_model(folder, device=device).train()
         self._objective = objective
         self._context = StepContext(
             step=0,
@@ -94,7 +96,10 @@ def hybrid_step(
 ) -> PackedStep:
     """Elastic dense and sparse contrastive losses."""
     objective = build_objective(EmbeddingConfig(dims=tuple(dims)))
-    return PackedStep(folder, objective, precision, device, tokens_per_chunk)
+    made = PackedStep(folder, objective, precision, device, tokens_per_chunk)
+    # The folder has no tokenizer that could name its special tokens.
+    made.model.skip_ids = SPECIAL_IDS
+    return made
 
 
 class HeadOnly:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 import transformers
-from train_data import padded, padded_labels
+from train_data import SPECIAL_IDS, padded, padded_labels
 
 from mgte.data import ContrastiveBatch, MaskedBatch
 
@@ -168,7 +168,8 @@ class PaddedHybrid:
             weights = torch.relu(self._head(states)).squeeze(-1).float()
         ids = inputs["input_ids"]
         # Special tokens and padding have no weight.
-        weights = weights * ((ids != 0) & (ids != 101) & (ids != 102))
+        special = torch.tensor(SPECIAL_IDS, device=self._device)
+        weights = weights * ~torch.isin(ids, special)
         matrix = torch.zeros(len(ids), self.model.config.vocab_size, device=self._device)
         matrix = matrix.scatter_reduce(1, ids, weights, reduce="amax")
         return states[:, 0].float(), matrix
