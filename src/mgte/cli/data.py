@@ -25,20 +25,26 @@ DESCRIPTION = (
 EXAMPLE = (
     "  mgte data prepare pairs.yaml --out prepared/pairs --tokenizer all-minilm-l6-v2\n"
     "  mgte data inspect prepared/pairs --rows 3\n"
-    "  mgte data tokenizer texts.jsonl.gz --vocab-size 24000 --out my-tokenizer\n\n"
-    "pairs.yaml:\n"
-    "  kind: pairs                     # or texts, groups, vectors\n"
-    "  sources:\n"
-    "    - path: data/*.jsonl.gz\n"
-    "      source: manuals             # batches of one source do not mix with others\n"
-    "      fields: {query: question, document: answer}"
+    "  mgte data tokenizer texts.jsonl.gz --vocab-size 24000 --out my-tokenizer"
 )
+CONFIG_EXAMPLE = """CONFIG, for example:
+  kind: pairs                   # or texts, groups, vectors
+  near_duplicates: 0.8          # leave out documents that are this similar; 0: exact ones only
+  exclude: [data/my-test-set]   # BEIR folders and files whose texts must not occur
+  sources:
+    - path: data/*.jsonl.gz
+      source: manuals           # rows are drawn, and batches made, by source
+      language: en              # or language_field; else it is detected
+      fields: {query: question, document: answer}    # our names: the file's columns
+"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
     prepare = _add_action(actions, "prepare", prepare_folder, "raw files to a prepared folder")
+    prepare.formatter_class = argparse.RawDescriptionHelpFormatter
+    prepare.epilog = CONFIG_EXAMPLE
     prepare.add_argument(
         "config", metavar="CONFIG", help="YAML file: one dataset, or a recipe with `datasets`"
     )

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
@@ -182,7 +183,7 @@ class VectorWriter:
         }
         if new:
             self._append(list(new.values()))
-            self._numbers.update((h, len(self._numbers) + i) for i, h in enumerate(new))
+            self._numbers.update(zip(new, count(len(self._numbers)), strict=False))
         if self._shards is None:
             self._shards = RowShardWriter(self._folder, row_schema("vectors", self._dim))
         lengths = count_tokens(self._tokenizer, [row.documents[0] for row in rows])

@@ -122,7 +122,7 @@ def _build_bpe(texts: list[str], vocab_size: int) -> tokenizers.Tokenizer:
     if found != vocab_size:
         raise DataError(
             f"tokenizer: the texts hold {found:,} pieces, expected at least {vocab_size:,}",
-            hint="ask for a smaller vocabulary, or give more text",
+            hint=f"ask for a vocabulary of {found:,}, or give more text",
         )
     return backend
 

@@ -157,10 +157,11 @@ def _choose(learned: dict[str, float], alphabet: set[str], num_pieces: int) -> P
     }
     longer = sorted(words.items(), key=lambda item: (-item[1], item[0]))
     longer = longer[: max(0, num_pieces - len(letters))]
-    if len(longer) + len(letters) != num_pieces:
+    missing = num_pieces - len(longer) - len(letters)
+    if missing:
         raise DataError(
-            f"tokenizer: the texts hold {len(words) + len(letters):,} pieces, expected at least "
-            f"{num_pieces:,}",
-            hint="ask for a smaller vocabulary, or give more text",
+            f"tokenizer: the texts hold {num_pieces - missing:,} pieces beside bytes, expected at "
+            f"least {num_pieces:,}",
+            hint=f"ask for a vocabulary that is smaller by {missing:,}, or give more text",
         )
     return sorted([*longer, *letters.items()], key=lambda item: (-item[1], item[0]))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgte.errors import BackendUnavailableError, DataError, MgteError
-from mgte.text import Row, file_format, read_rows
+from mgte.text import Row, file_format, read_records, read_rows
 
 OBJECTS = [
     {"_id": "d1", "title": "One", "text": "water"},
@@ -202,3 +202,15 @@ def test_any_bytes_give_rows_or_an_error_of_ours(
         assert path.name in str(error)
     else:
         assert all(isinstance(row.text, str) for row in rows)
+
+
+def test_raw_records_are_given_as_they_stand(tmp_path: Path) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    rows = [{"a": ["x", "y"], "b": 1.5}, {"a": [], "b": 2.0}]
+    (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "r.parquet")
+    for name in ("r.jsonl", "r.parquet"):
+        found = list(read_records(tmp_path / name))
+        assert found == [(f"{tmp_path / name}:{i}", row) for i, row in enumerate(rows, start=1)]
+    only = list(read_records(tmp_path / "r.parquet", columns=["b", "absent"]))
+    assert [record for _, record in only] == [{"b": 1.5}, {"b": 2.0}]

@@ -251,3 +251,14 @@ def test_a_fork_is_silent_and_leaves_the_setting_alone(
     )
     assert done.stdout.split() == ["0", str(setting)]
     assert done.stderr == ""
+
+
+def test_bare_ids_are_whole_and_without_special_tokens(folders: dict[str, Path], kind: str) -> None:
+    tokenizer = Tokenizer.load(folders[kind], max_length=8)
+    texts = ["The water, don't water it: 12.5 or 730?" * 3, "", "water"]
+    framed = tokenizer.encode(texts, max_length=10_000).ids
+    for bare, ids in zip(tokenizer.encode_bare(texts), framed, strict=True):
+        found = [i for i in ids.tolist() if i not in tokenizer.special_ids]
+        assert [i for i in bare.tolist() if i not in tokenizer.special_ids] == found
+        assert len(bare) <= len(ids)
+    assert len(tokenizer.encode_bare("")[0]) == 0
