@@ -46,7 +46,8 @@ class SourceConfig:
         split: Value of `split_field` that is taken.
         fields: Our names to the file's columns. Texts: text. Pairs: query, document. Groups: query,
             positives, negatives, and optionally positive_scores, negative_scores. Vectors: text,
-            and teacher_text where the teacher reads another text (a translation).
+            and teacher_text where the teacher reads another text (a translation). A column "title +
+            text" is two columns joined by a space.
         symmetric: Pairs whose two sides may swap places (translations): half of them do.
         max_rows: Rows taken at most, spread evenly over the source; 0 means all.
     """
@@ -72,7 +73,8 @@ class DatasetConfig:
         sources: Raw sources.
         near_duplicates: Texts whose estimated Jaccard similarity is at least this are removed; 0
             removes exact duplicates only.
-        min_characters: Shorter texts are left out and counted.
+        min_characters: Shorter texts and documents are left out and counted; queries must not be
+            empty.
         teacher: Embedding model that makes the vectors of kind "vectors".
         exclude: BEIR folders and files whose texts must not occur (test collections): rows that
             hold one of their texts are removed and counted.
