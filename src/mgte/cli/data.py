@@ -123,6 +123,9 @@ def prepare_folder(arguments: argparse.Namespace) -> int:
         )
     num_read = sum(source.num_read for source in dataset.manifest.sources)
     say(f"{dataset.num_rows:,} rows of {num_read:,} kept -> {arguments.out}")
+    for source in dataset.manifest.sources:
+        if not source.rows:
+            say(f"nothing is left of source {source.name!r}: {source.removed}")
     say(f"look at it: mgte data inspect {arguments.out} --rows 3")
     if arguments.json:
         write_json(
