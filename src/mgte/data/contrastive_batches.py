@@ -5,7 +5,7 @@ import numpy as np
 from mgte.data.batches import ContrastiveBatch
 from mgte.data.candidates import Candidates, choose_candidates, turn_around
 from mgte.data.hashing import text_hashes
-from mgte.data.making import DropCounter, MadeBatch, row_keys
+from mgte.data.making import DropCounter, MadeBatch, learn_lengths, row_keys
 from mgte.data.plan import PlannedBatch
 from mgte.data.text_frame import text_frame
 from mgte.data.training_rows import TrainingRows
@@ -77,6 +77,7 @@ class ContrastiveBatches:
         is_symmetric = np.array(self._dataset.symmetric, dtype=np.bool_)
         is_turned = is_symmetric[self._dataset.source_ids[rows]] & (coins == 1)
         groups = self._dataset.groups(rows)
+        learn_lengths(self._counter, self._dataset, rows, groups)
         return [
             choose_candidates(turn_around(group) if turned else group, key, self._negatives)
             for group, turned, key in zip(groups, is_turned.tolist(), keys.tolist(), strict=True)

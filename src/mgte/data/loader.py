@@ -67,7 +67,8 @@ def build_loader(
         dataset: Prepared rows.
         config: What the stage reads.
         load: What batches are made for.
-        tokenizer: The model's tokenizer; for "masked_lm" the one that prepared the dataset.
+        tokenizer: The model's tokenizer, with which the dataset was prepared: lengths and token
+            ids are those of the dataset.
         seed: Seed of the run.
         stage: Name of the stage.
         rank: Which process this is.

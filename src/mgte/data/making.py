@@ -8,7 +8,8 @@ import numpy as np
 from mgte.data.batches import Batch, IntArray
 from mgte.data.plan import PlannedBatch
 from mgte.data.seeds import WordArray, mix_seed, words
-from mgte.text import TokenizedTexts, Tokenizer
+from mgte.data.training_rows import TrainingRows
+from mgte.text import TokenizedTexts, Tokenizer, TrainingGroup
 
 # Token counts that are remembered, so that the second epoch need not count again.
 _MOST_COUNTS = 500_000
@@ -71,6 +72,12 @@ class DropCounter:
         self._tokenizer = tokenizer
         self._counts: dict[int, int] = {}
 
+    def learn(self, texts: list[str], counts: IntArray) -> None:
+        """Take over tokens of whole texts that somebody counted before, without special tokens."""
+        if len(self._counts) + len(texts) > _MOST_COUNTS:
+            self._counts.clear()
+        self._counts.update(zip(map(hash, texts), counts.tolist(), strict=True))
+
     def dropped(self, texts: list[str], encoded: TokenizedTexts, overhead: int) -> int:
         """Tokens of texts that are not in their ids.
 
@@ -95,3 +102,20 @@ class DropCounter:
         bare = self._tokenizer.encode_bare(list(unknown.values()))
         self._counts.update(zip(unknown, map(len, bare), strict=True))
         return np.array([self._counts[hash(text)] for text in texts], dtype=np.int64)
+
+
+def learn_lengths(
+    counter: DropCounter, dataset: TrainingRows, rows: IntArray, groups: list[TrainingGroup]
+) -> None:
+    """Tell a counter what the dataset knows: tokens of queries and of only documents.
+
+    Args:
+        counter: The counter.
+        dataset: The dataset.
+        rows: Rows that were read.
+        groups: What stands in them.
+    """
+    counter.learn([group.query for group in groups], dataset.query_lengths[rows])
+    is_pair = [len(group.positives) == 1 and not group.negatives for group in groups]
+    pairs = [group.positives[0] for group, found in zip(groups, is_pair, strict=True) if found]
+    counter.learn(pairs, dataset.lengths[rows[np.array(is_pair, dtype=np.bool_)]])

@@ -12,7 +12,7 @@ from mgte.data.candidates import (
     positive_hashes,
 )
 from mgte.data.hashing import text_hash
-from mgte.data.making import DropCounter, MadeBatch, row_keys
+from mgte.data.making import DropCounter, MadeBatch, learn_lengths, row_keys
 from mgte.data.permutation import permute
 from mgte.data.plan import PlannedBatch
 from mgte.data.text_frame import pair_overhead
@@ -77,7 +77,7 @@ class RerankBatches:
         """
         positions = np.arange(len(planned))[share]
         keys = row_keys(self._seed, "candidates", planned, positions).tolist()
-        groups = _Groups(self._dataset, planned, positions)
+        groups = _Groups(self._dataset, self._counter, planned, positions)
         chosen = [
             self._with_others(
                 choose_candidates(groups.at(position), key, self._num.negatives),
@@ -193,8 +193,15 @@ def cut_text(tokenizer: Tokenizer, text: str, limit: int) -> str:
 class _Groups:
     """Groups of a batch by position; those of other shares are read when they are asked for."""
 
-    def __init__(self, dataset: TrainingRows, planned: PlannedBatch, positions: IntArray) -> None:
+    def __init__(
+        self,
+        dataset: TrainingRows,
+        counter: DropCounter,
+        planned: PlannedBatch,
+        positions: IntArray,
+    ) -> None:
         self._dataset = dataset
+        self._counter = counter
         self._rows = planned.rows
         self._known: dict[int, TrainingGroup] = {}
         self.several(positions)
@@ -206,5 +213,6 @@ class _Groups:
         missing = [place for place in positions.tolist() if place not in self._known]
         if missing:
             groups = self._dataset.groups(self._rows[missing])
+            learn_lengths(self._counter, self._dataset, self._rows[missing], groups)
             self._known.update(zip(missing, groups, strict=True))
         return [self._known[place] for place in positions.tolist()]

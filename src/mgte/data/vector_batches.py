@@ -32,6 +32,7 @@ class VectorBatches:
         """Make one process's share of a batch; see `BatchMaker`."""
         rows = planned.rows[share]
         texts, vectors = self._dataset.vector_rows(rows)
+        self._counter.learn(texts, self._dataset.lengths[rows])
         texts = [self._prompt + text for text in texts]
         encoded = self._tokenizer.encode(texts, max_length=self._max_length)
         batch = VectorBatch(

@@ -64,6 +64,24 @@ def test_a_step_is_the_same_however_it_is_reached(size, single, by, kind):
     assert [flat(resumed.next_step()) for _ in range(17, 40)] == straight[17:]
 
 
+ANNEALED = {
+    "alpha": Points(points=((0, 1.0), (2000, 0.2)), interpolate="linear"),
+    "weights": {"b": Points(points=((0, 0.0), (1020, 3.0)))},
+}
+
+
+@pytest.mark.parametrize(("size", "single"), list(itertools.product(SIZES, (True, False))))
+def test_changing_probabilities_are_pure_in_the_step_too(size, single):
+    plan = plan_of(size, single=single, sampling=ANNEALED)
+    straight = {step: flat(plan.step(step)) for step in range(1010, 1035)}
+    for step in (1030, 1019, 1024):
+        assert flat(plan_of(size, single=single, sampling=ANNEALED).step(step)) == straight[step]
+    resumed = plan_of(size, single=single, sampling=ANNEALED)
+    plan.step(1022)
+    resumed.restore(plan.state())
+    assert flat(resumed.next_step()) == straight[1023]
+
+
 @pytest.mark.parametrize(("size", "single", "by", "kind"), ALL)
 def test_every_row_once_per_epoch_in_new_orders(size, single, by, kind):
     plan = plan_of(size, single=single, by=by, kind=kind)
