@@ -13,6 +13,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from typing import Any, Protocol
 
 import torch
@@ -69,12 +70,12 @@ class SequenceSdpa:
         """One call per distinct length."""
         k, v = _repeat_heads(k, q.shape[1]), _repeat_heads(v, q.shape[1])
         runs = _runs_of_equal_length(batch.seqlens)
+        # One split, not a slice per run: the backward pass of a slice fills a whole batch of zeros.
+        parts = (x.split([count * length for count, length in runs]) for x in (q, k, v))
         outputs = []
-        for start, count, length in runs:
+        for (count, length), *part in zip(runs, *parts, strict=True):
             shape = (count, length, *q.shape[1:])
-            qs, ks, vs = (
-                x[start : start + count * length].view(shape).transpose(1, 2) for x in (q, k, v)
-            )
+            qs, ks, vs = (x.view(shape).transpose(1, 2) for x in part)
             if spec.window is not None and length > spec.window + 1:
                 out = _banded(qs, ks, vs, window=spec.window, spec=spec)
             else:
@@ -196,17 +197,9 @@ def _repeat_heads(x: Tensor, num_heads: int) -> Tensor:
     return x if groups == 1 else x.repeat_interleave(groups, dim=1)
 
 
-def _runs_of_equal_length(seqlens: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    """(first token, number of sequences, length) of each run of neighbours of one length."""
-    runs: list[tuple[int, int, int]] = []
-    start = 0
-    for length in seqlens:
-        if runs and runs[-1][2] == length:
-            runs[-1] = (runs[-1][0], runs[-1][1] + 1, length)
-        else:
-            runs.append((start, 1, length))
-        start += length
-    return runs
+def _runs_of_equal_length(seqlens: tuple[int, ...]) -> list[tuple[int, int]]:
+    """(number of sequences, length) of each run of neighbours of one length."""
+    return [(len(list(run)), length) for length, run in groupby(seqlens)]
 
 
 def _visible(i: Tensor, j: Tensor, spec: AttentionSpec) -> Tensor:
