@@ -80,6 +80,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     tokenizer.add_argument(
         "--kind", choices=("unigram", "bpe"), default="unigram", help="(%(default)s)"
     )
+    tokenizer.add_argument("--lowercase", action="store_true", help="read capitals as small")
     tokenizer.add_argument(
         "--text-field", metavar="NAME", default="text", help='"title + text" joins two (text)'
     )
@@ -167,6 +168,7 @@ def train(arguments: argparse.Namespace) -> int:
             arguments.out,
             vocab_size=arguments.vocab_size,
             kind=arguments.kind,
+            lowercase=arguments.lowercase,
             max_texts=arguments.max_texts,
             alpha=arguments.alpha,
             seed=arguments.seed,

@@ -31,6 +31,7 @@ def train_tokenizer(
     *,
     vocab_size: int,
     kind: Literal["unigram", "bpe"] = "unigram",
+    lowercase: bool = False,
     max_texts: int = 500_000,
     alpha: float = 0.5,
     seed: int = 0,
@@ -47,6 +48,8 @@ def train_tokenizer(
         out: Folder to make; absent or empty.
         vocab_size: Tokens, special tokens included.
         kind: Which kind.
+        lowercase: Whether capitals are read as small letters: a small vocabulary holds more words,
+            and a sparse head matches them however they are written.
         max_texts: Texts that are looked at.
         alpha: Languages are drawn with shares to this power.
         seed: Decides which texts are drawn.
@@ -67,7 +70,8 @@ def train_tokenizer(
     if not drawn:
         raise DataError("tokenizer: got no texts, expected at least one")
     build = _build_unigram if kind == "unigram" else _build_bpe
-    backend = build([text[:_MAX_CHARACTERS] for _, text in drawn], vocab_size)
+    folding = [normalizers.Lowercase()] if lowercase else []
+    backend = build([text[:_MAX_CHARACTERS] for _, text in drawn], vocab_size, folding)
     _add_frame(backend)
     with building_folder(out) as folder:
         backend.save(str(folder / "tokenizer.json"))
@@ -76,11 +80,14 @@ def train_tokenizer(
     return Tokenizer.load(out)
 
 
-def _build_unigram(texts: list[str], vocab_size: int) -> tokenizers.Tokenizer:
+def _build_unigram(
+    texts: list[str], vocab_size: int, folding: list[normalizers.Normalizer]
+) -> tokenizers.Tokenizer:
     normalizer = normalizers.Sequence(
         [
             normalizers.Nmt(),
             normalizers.NFKC(),
+            *folding,
             normalizers.Replace(tokenizers.Regex(r"\s+"), " "),
             normalizers.Strip(),
         ]
@@ -106,9 +113,11 @@ def _build_unigram(texts: list[str], vocab_size: int) -> tokenizers.Tokenizer:
     return backend
 
 
-def _build_bpe(texts: list[str], vocab_size: int) -> tokenizers.Tokenizer:
+def _build_bpe(
+    texts: list[str], vocab_size: int, folding: list[normalizers.Normalizer]
+) -> tokenizers.Tokenizer:
     backend = tokenizers.Tokenizer(models.BPE())
-    backend.normalizer = normalizers.NFC()
+    backend.normalizer = normalizers.Sequence([normalizers.NFC(), *folding])
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(

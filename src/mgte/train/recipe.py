@@ -17,6 +17,7 @@ class TokenizerConfig:
         vocab_size: Entries, special tokens included.
         datasets: Entries of `datasets` whose raw texts it is trained on.
         kind: "unigram" with byte fallback (as XLM-R, no unknown tokens) or "bpe".
+        lowercase: Whether capitals are read as small letters.
         max_texts: Texts that it sees at most.
         alpha: Languages are drawn with shares to this power.
     """
@@ -24,6 +25,7 @@ class TokenizerConfig:
     vocab_size: int
     datasets: tuple[str, ...]
     kind: Literal["unigram", "bpe"] = "unigram"
+    lowercase: bool = False
     max_texts: int = 500_000
     alpha: float = 0.5
 

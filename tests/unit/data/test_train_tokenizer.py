@@ -125,6 +125,15 @@ def test_training_on_words_shortens_text(tokenizer: Tokenizer) -> None:
     assert len(tokenizer.encode_bare(text)[0]) < 0.7 * len(text)
 
 
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_capitals_are_read_as_small_letters_where_asked(kind: str, tmp_path: Path) -> None:
+    folded = train_tokenizer(
+        corpus(), tmp_path / kind, vocab_size=VOCAB_SIZE, kind=kind, lowercase=True
+    )
+    written, small = folded.encode_bare(["The WATER, Größe", "the water, größe"])
+    assert list(written) == list(small)
+
+
 def test_bad_requests_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="vocab_size: got 100"):
         train_tokenizer(corpus(), tmp_path / "a", vocab_size=100)
