@@ -120,8 +120,10 @@ class RerankingConfig:
     """Fine-tuning of a cross-encoder. Source: 2407.19669, section 2.4 and appendix B.
 
     Attributes:
-        loss: "listwise" InfoNCE over a query's candidates, "bce" or "mse" per pair.
+        loss: "listwise" InfoNCE over a query's candidates; "bce" or "mse" against the labels 1 and
+            0, averaged over a query's pairs, so that every query counts the same.
         temperature: Divides scores of the listwise loss.
+        label_weight: Factor of that loss; 0 learns from the teacher alone.
         random_negatives: Candidates that are added from other queries' documents of the source.
         distillation: Teacher's scores as a second target.
     """
@@ -129,6 +131,7 @@ class RerankingConfig:
     kind: Literal["reranking"] = "reranking"
     loss: Literal["listwise", "bce", "mse"] = "listwise"
     temperature: float = 1.0
+    label_weight: float = 1.0
     random_negatives: int = 4
     distillation: Distillation = field(default_factory=Distillation)
 
