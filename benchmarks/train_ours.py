@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-
 from train_data import SPECIAL_IDS
 
 import mgte
