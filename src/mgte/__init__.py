@@ -18,11 +18,13 @@ if TYPE_CHECKING:
         IndexMismatchError,
         MgteError,
         OverloadedError,
+        TrainingError,
     )
     from mgte.evaluate import evaluate
     from mgte.inference import Embedder, RankedDocument, Reranker
     from mgte.model import EncoderConfig
     from mgte.store import load_model, save_model
+    from mgte.train import Recipe, train
     from mgte.vectors import Embeddings, SparseVectors
 
 _ROOM_OF_NAME = {
@@ -37,11 +39,14 @@ _ROOM_OF_NAME = {
     "MgteError": "errors",
     "OverloadedError": "errors",
     "RankedDocument": "inference",
+    "Recipe": "train",
     "Reranker": "inference",
     "SparseVectors": "vectors",
+    "TrainingError": "errors",
     "evaluate": "evaluate",
     "load_model": "store",
     "save_model": "store",
+    "train": "train",
 }
 
 __all__ = [
@@ -56,21 +61,26 @@ __all__ = [
     "MgteError",
     "OverloadedError",
     "RankedDocument",
+    "Recipe",
     "Reranker",
     "SparseVectors",
+    "TrainingError",
     "__version__",
     "evaluate",
     "load_model",
     "save_model",
+    "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _ROOM_OF_NAME:
         raise AttributeError(f"module 'mgte' has no attribute {name!r}")
-    room = import_module(f"mgte.{_ROOM_OF_NAME[name]}")
-    # `mgte.evaluate` is a room that may be called: importing it makes it the attribute anyway.
-    value = room if callable(room) else getattr(room, name)
+    home = _ROOM_OF_NAME[name]
+    room = import_module(f"mgte.{home}")
+    # `mgte.evaluate` and `mgte.train` are rooms that may be called: importing one makes it the
+    # attribute anyway.
+    value = room if name == home else getattr(room, name)
     globals()[name] = value
     return value
 

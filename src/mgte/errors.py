@@ -6,6 +6,7 @@
     ├── ConfigError(ValueError)               a setting is unknown, missing or of the wrong type
     ├── DataError(ValueError)                 an input, line or file cannot mean what it should
     ├── CheckpointError                       a model folder is incomplete, damaged or refused
+    ├── TrainingError                         a training run cannot go on; nothing was overwritten
     ├── BackendUnavailableError(ImportError)  an optional package or hardware feature is absent
     ├── IndexMismatchError(ValueError)        vectors and index disagree
     └── OverloadedError                       the server queue is full
@@ -39,6 +40,10 @@ class DataError(MgteError, ValueError):
 
 class CheckpointError(MgteError):
     """A model folder is incomplete, damaged, or of a kind that is refused."""
+
+
+class TrainingError(MgteError):
+    """A run cannot go on (a loss that is no number, a full disk); the last checkpoint is intact."""
 
 
 class BackendUnavailableError(MgteError, ImportError):

@@ -5,10 +5,11 @@ import math
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mgte.errors import DataError
 from mgte.model.config import EncoderConfig
-from mgte.model.layers import Embeddings, Layer, TokenContext, build_norm
+from mgte.model.layers import Embeddings, Layer, Mlp, TokenContext, build_norm
 from mgte.model.rope import RopeTables
 from mgte.packing import PackedBatch
 
@@ -19,12 +20,15 @@ class Encoder(nn.Module):
     Attributes:
         config: Shape and switches.
         attention: Name of the attention backend; "auto" takes the first that supports the case.
+        recompute_layers: Whether layers are computed again in the backward pass instead of keeping
+            their activations; same result, dropout included, for less memory and more time.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
         self.attention = "auto"
+        self.recompute_layers = False
         self.embeddings = Embeddings(config)
         self.layers = nn.ModuleList(
             Layer(config, layer) for layer in range(config.num_hidden_layers)
@@ -52,9 +56,29 @@ class Encoder(nn.Module):
         x: Tensor = self.embeddings(batch)
         context = self._context(batch, x.dtype)
         for layer in self.layers[:-1]:
-            x = layer(x, context)
-        x = self.layers[-1](x, context, rows)
+            x = self._pass(layer, x, context, None)
+        x = self._pass(self.layers[-1], x, context, rows)
         return x if self.final_norm is None else self.final_norm(x)
+
+    def compile_layers(self) -> None:
+        """Compile what a layer does to each token on its own.
+
+        Attention is left out: how a batch is divided into sequences differs from batch to batch,
+        and would be compiled anew each time.
+        """
+        for module in self.modules():
+            if isinstance(module, Mlp):
+                module.compile(dynamic=True)
+
+    def _pass(
+        self, layer: nn.Module, x: Tensor, context: TokenContext, rows: Tensor | None
+    ) -> Tensor:
+        out: Tensor
+        if self.recompute_layers and torch.is_grad_enabled():
+            out = checkpoint(layer, x, context, rows, use_reentrant=False)
+        else:
+            out = layer(x, context, rows)
+        return out
 
     def _check_lengths(self, batch: PackedBatch) -> None:
         longest, limit = batch.max_seqlen, self.config.position_limit

@@ -1,1 +1,75 @@
-"""Training: recipes, objectives, the engine, checkpoints."""
+"""Training: recipes, objectives, the engine, checkpoints.
+
+Resolved on first use. The room may be called, `mgte.train(...)`: whoever imports a room makes it
+the attribute of that name, in the place of a function.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mgte.train.checks import check_recipe
+    from mgte.train.preparation import RunOptions, prepare_datasets, prepare_tokenizer
+    from mgte.train.recipe import EncoderShape, Recipe, Stage
+    from mgte.train.run import RunResult, read_recipe, run_recipe, train
+    from mgte.train.stage_parts import Evaluator, Sink
+    from mgte.train.world import World, join_world, leave_world
+
+_HOMES = {
+    "check_recipe": "checks",
+    "RunOptions": "preparation",
+    "prepare_datasets": "preparation",
+    "prepare_tokenizer": "preparation",
+    "EncoderShape": "recipe",
+    "Recipe": "recipe",
+    "Stage": "recipe",
+    "RunResult": "run",
+    "read_recipe": "run",
+    "run_recipe": "run",
+    "train": "run",
+    "Evaluator": "stage_parts",
+    "Sink": "stage_parts",
+    "World": "world",
+    "join_world": "world",
+    "leave_world": "world",
+}
+
+
+class _CallableRoom(ModuleType):
+    """A module that stands for its main function."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> "RunResult":
+        from mgte.train.run import train
+
+        return train(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _CallableRoom
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+__all__ = [
+    "EncoderShape",
+    "Evaluator",
+    "Recipe",
+    "RunOptions",
+    "RunResult",
+    "Sink",
+    "Stage",
+    "World",
+    "check_recipe",
+    "join_world",
+    "leave_world",
+    "prepare_datasets",
+    "prepare_tokenizer",
+    "read_recipe",
+    "run_recipe",
+    "train",
+]

@@ -1,0 +1,66 @@
+"""Facts about the machine and the versions of a run, written beside it."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mgte._version import __version__
+from mgte.train.world import World
+
+_PACKAGES = ("numpy", "tokenizers", "safetensors", "pyarrow", "torch-optimi", "peft")
+
+
+def describe_environment(world: World) -> dict[str, Any]:
+    """Versions, commit and devices.
+
+    Args:
+        world: The processes.
+
+    Returns:
+        Plain values.
+    """
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    device = platform.machine()
+    if world.device.type == "cuda":
+        device = torch.cuda.get_device_name(world.device)
+    return {
+        "mgte": __version__,
+        "commit": _commit(),
+        "versions": versions,
+        "platform": platform.platform(),
+        "device": device,
+        "processes": world.size,
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "command": sys.argv[1:],
+    }
+
+
+def write_environment(path: Path, world: World) -> None:
+    """Write what `describe_environment` says as JSON."""
+    path.write_text(json.dumps(describe_environment(world), indent=2) + "\n", encoding="utf-8")
+
+
+def _commit() -> str:
+    """Commit of the package's own repository; empty where it was installed without one."""
+    here = Path(__file__).parent
+    if not any((parent / ".git").exists() for parent in here.parents[:4]):
+        return ""
+    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip()

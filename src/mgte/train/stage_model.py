@@ -1,0 +1,70 @@
+"""The model folder that a stage ends in: whole weights, and how the recipe says they are used."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mgte.model import EmbeddingModel, EncoderConfig, MaskedLM, Model, build_model
+from mgte.store import EmbeddingSettings, TrainingFacts, save_model
+from mgte.train.recipe import OutputConfig
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def save_stage_model(
+    folder: Path,
+    model: Model,
+    weights: Mapping[str, Tensor],
+    output: OutputConfig,
+    *,
+    tokenizer: Path,
+    facts: TrainingFacts | None = None,
+) -> Path:
+    """Write a model folder that anybody loads.
+
+    Args:
+        folder: The folder.
+        model: The model in training: its kind, its settings.
+        weights: Its whole weights by plain names.
+        output: Pooling, prompts, limits, type of the weights.
+        tokenizer: Folder of the tokenizer, copied.
+        facts: For the card.
+
+    Returns:
+        The folder.
+    """
+    copy = build_model(
+        inference_config(model.config, output),
+        model.head_config,
+        pooling=output.pooling,
+        family=model.family,
+    )
+    if isinstance(copy, EmbeddingModel) and isinstance(model, EmbeddingModel):
+        copy.skip_ids = model.skip_ids
+    copy.load_state_dict({name: tensor.detach().cpu() for name, tensor in weights.items()})
+    prompts = {"query": output.query_prompt, "document": output.document_prompt}
+    settings = EmbeddingSettings(
+        pooling=output.pooling,
+        normalize=output.normalize,
+        prompts={name: prompt for name, prompt in prompts.items() if prompt},
+        max_length=output.max_length or None,
+    )
+    return save_model(
+        copy.to(_DTYPES[output.dtype]),
+        folder,
+        # Pooling, prompts and limits stand in files of sentence-transformers only.
+        "transformers" if isinstance(model, MaskedLM) else "sentence-transformers",
+        tokenizer=tokenizer,
+        settings=settings,
+        facts=facts,
+    )
+
+
+def inference_config(config: EncoderConfig, output: OutputConfig) -> EncoderConfig:
+    """The encoder's settings at inference: another NTK factor, if the recipe asks for one."""
+    if output.rope_ntk_factor is None or config.rope is None:
+        return config
+    return replace(config, rope=replace(config.rope, ntk_factor=output.rope_ntk_factor))
