@@ -33,6 +33,7 @@ docs: $(VENV)/.test
 
 bench: $(VENV)/.bench
 	$(PY) benchmarks/encode.py
+	$(PY) benchmarks/train.py
 
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -5,7 +5,6 @@ FOLDER`.
 """
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from peak_memory import peak_kilobytes
 
 _ROUNDS = 5
 _TEXT = "how are tides made"
@@ -60,8 +60,7 @@ def _memory_child(folder: str, dtype: str) -> None:
     began = time.perf_counter()
     embedder.encode_ids([ids], show_progress=False)
     seconds = time.perf_counter() - began
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"peak_gb": kilobytes * 1024 / 1e9, "seconds": seconds}))
+    print(json.dumps({"peak_gb": peak_kilobytes() * 1024 / 1e9, "seconds": seconds}))
 
 
 def _start_child(engine: str, folder: str) -> None:

@@ -1,14 +1,13 @@
 """Interleaved rounds of training steps, and the peak memory of one engine."""
 
 import gc
-import resource
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from peak_memory import peak_kilobytes
 
 _LOSS_TOLERANCE = {"fp32": 2e-4, "bf16": 2e-2}
 
@@ -82,15 +81,7 @@ def peak_memory(engine: Stepper, batches: Sequence[Any], device: str) -> dict[st
         engine.step(batch)
     if device.startswith("cuda"):
         return {"peak_gb": torch.cuda.max_memory_allocated() / 1e9}
-    return {"peak_gb": _peak_kilobytes() * 1024 / 1e9}
-
-
-def _peak_kilobytes() -> int:
-    # `getrusage` of a child starts from the size of its parent; the kernel's own mark does not.
-    status = Path("/proc/self/status")
-    if status.exists():
-        return int(status.read_text().split("VmHWM:", 1)[1].split()[0])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"peak_gb": peak_kilobytes() * 1024 / 1e9}
 
 
 def ratio(other: dict[str, Any], ours: dict[str, Any]) -> tuple[float, float, float]:
