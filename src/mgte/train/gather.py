@@ -28,7 +28,7 @@ def share_sizes(sizes: Sequence[int], world: World) -> list[tuple[int, ...]]:
     """
     if world.size == 1:
         return [tuple(sizes)]
-    own = torch.tensor(list(sizes), dtype=torch.int64, device=world.device)
+    own = torch.tensor([list(sizes)], dtype=torch.int64, device=world.device)
     everyone = own.new_empty(world.size, len(sizes))
     dist.all_gather_single(everyone, own)
     return [tuple(numbers) for numbers in everyone.tolist()]
