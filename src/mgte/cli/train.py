@@ -1,15 +1,23 @@
 """`mgte train`: run a recipe, look at what it would take, or draw the curves of a run."""
 
 import argparse
+import shlex
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mgte.cli.options import add_json_option
-from mgte.cli.output import say, write_json, write_line
+from mgte.cli.output import say, write_json
 from mgte.errors import ConfigError
 
 if TYPE_CHECKING:
+    from mgte.data import EncodeVectors
+    from mgte.train.preparation import RunOptions
     from mgte.train.recipe import Recipe
+    from mgte.train.run import RunResult
+    from mgte.train.world import World
 
 DESCRIPTION = (
     "Run a training recipe: every stage in turn, each ending in a model folder. The same command "
@@ -55,7 +63,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     look.add_argument(
         "--dry-run",
         action="store_true",
-        help="print stages, parameters, tokens, memory, time, and the first batches as text",
+        help="print stages, parameters, tokens, memory, time, and the first batches as text; "
+        "datasets are prepared, and kept if --out is given",
     )
     look.add_argument(
         "--measure", action="store_true", help="with --dry-run: time real steps of every stage"
@@ -70,10 +79,15 @@ def run(arguments: argparse.Namespace) -> int:
         return draw(arguments)
     if arguments.recipe is None:
         raise ConfigError("RECIPE: missing, expected a YAML file such as recipes/tiny.yaml")
-    recipe = read_recipe(arguments)
-    if arguments.dry_run:
-        raise ConfigError("dry run")
-    raise ConfigError("train")
+    if arguments.measure and not arguments.dry_run:
+        raise ConfigError("--measure: got it without --dry-run, expected both")
+    if arguments.out is None and not arguments.dry_run:
+        raise ConfigError("--out: missing, expected a folder for the run")
+    from mgte.config import parse_assignments
+    from mgte.train.run import read_recipe
+
+    recipe = read_recipe(arguments.recipe, parse_assignments(arguments.assignments))
+    return look(recipe, arguments) if arguments.dry_run else train(recipe, arguments)
 
 
 def draw(arguments: argparse.Namespace) -> int:
@@ -89,10 +103,124 @@ def draw(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def read_recipe(arguments: argparse.Namespace) -> "Recipe":
-    """The recipe with the changes of the command line."""
-    from mgte.config import from_dict, override, parse_assignments, read_yaml
-    from mgte.train.recipe import Recipe
+def look(recipe: "Recipe", arguments: argparse.Namespace) -> int:
+    """Say what the recipe would take."""
+    from tempfile import TemporaryDirectory
 
-    values = override(read_yaml(arguments.recipe), parse_assignments(arguments.assignments))
-    return from_dict(Recipe, values)
+    from mgte.cli.train_report import look_ahead_values, say_look_ahead
+    from mgte.train.look_ahead import look_ahead
+
+    with ExitStack() as stack:
+        world = stack.enter_context(joined(arguments.device))
+        out = arguments.out
+        if out is None:
+            out = stack.enter_context(TemporaryDirectory(prefix="mgte-"))
+        found = look_ahead(
+            recipe,
+            Path(out),
+            world=world,
+            options=run_options(arguments, world),
+            is_timed=arguments.measure,
+        )
+        if not world.is_first:
+            return 0
+    if arguments.json:
+        write_json(look_ahead_values(recipe, found))
+    else:
+        say_look_ahead(recipe, found)
+    return 0
+
+
+def train(recipe: "Recipe", arguments: argparse.Namespace) -> int:
+    """Run the recipe, or go on with it."""
+    from dataclasses import replace
+
+    from mgte.cli.train_report import run_values, say_what_was_made
+    from mgte.cli.training_evaluation import RetrievalEvaluator
+    from mgte.train.metrics import ConsoleSink, TensorBoardSink
+    from mgte.train.run import run_recipe
+
+    with ExitStack() as stack:
+        world = stack.enter_context(joined(arguments.device))
+        evaluator = RetrievalEvaluator(Path(arguments.data_root), world.device.type)
+        sinks: list[Any] = []
+        if world.is_first:
+            for stage in recipe.stages:
+                evaluator.check(stage)
+            sinks.append(ConsoleSink())
+            if arguments.tensorboard:
+                sinks.append(TensorBoardSink(Path(arguments.out) / "tensorboard"))
+        for sink in sinks:
+            stack.callback(sink.close)
+        options = replace(
+            run_options(arguments, world), sinks=tuple(sinks), evaluators=(evaluator,)
+        )
+        result = run_recipe(recipe, arguments.out, world=world, options=options)
+    if not world.is_first:
+        return exit_code(result)
+    if arguments.json:
+        write_json(run_values(recipe, arguments.out, result))
+    if result.status == "done":
+        say_what_was_made(recipe, arguments.out)
+    else:
+        say(f"interrupted; the state is saved in {arguments.out}")
+        say(f"to go on: {same_command(arguments)}")
+    return exit_code(result)
+
+
+def run_options(arguments: argparse.Namespace, world: "World") -> "RunOptions":
+    """Paths, the teacher, and words of preparation."""
+    from mgte.train.preparation import RunOptions
+
+    def teacher(name: str) -> "EncodeVectors":
+        return teacher_of(name, world.device.type)
+
+    return RunOptions(
+        data_root=Path(arguments.data_root),
+        teacher=teacher,
+        report=say if world.is_first else None,
+    )
+
+
+def teacher_of(name: str, device: str) -> "Callable[[list[str]], Any]":
+    """What makes the vectors of a dataset whose teacher is an embedding model."""
+    from mgte.inference import Embedder
+
+    embedder = Embedder.load(name, device=device)
+
+    def encode(texts: list[str]) -> Any:
+        return embedder.encode_document(texts, show_progress=False).dense
+
+    return encode
+
+
+@contextmanager
+def joined(device: str) -> "Iterator[World]":
+    """The processes that torchrun started, or this one alone."""
+    from mgte.train.world import join_world, leave_world
+
+    world = join_world(device)
+    try:
+        yield world
+    finally:
+        leave_world()
+
+
+def exit_code(result: "RunResult") -> int:
+    """0 for a run that is done, 128 and the signal's number for one that was interrupted."""
+    if result.status == "done":
+        return 0
+    return 128 + (result.signal or signal.SIGTERM)
+
+
+def same_command(arguments: argparse.Namespace) -> str:
+    """The command that continues a run."""
+    words = ["mgte", "train", arguments.recipe, "--out", arguments.out]
+    for assignment in arguments.assignments:
+        words += ["--set", assignment]
+    if arguments.data_root != ".":
+        words += ["--data-root", arguments.data_root]
+    if arguments.device != "auto":
+        words += ["--device", arguments.device]
+    words += ["--tensorboard"] if arguments.tensorboard else []
+    return shlex.join(words)

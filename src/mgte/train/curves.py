@@ -15,7 +15,17 @@ LOG_NAME = "metrics.jsonl"
 
 # Numbers of a step that are no terms of the loss.
 ENGINE_KEYS = frozenset(
-    {"loss", "lr", "tokens_per_s", "tokens_seen", "grad_norm", "eta_s", "count", "seconds"}
+    {
+        "loss",
+        "lr",
+        "tokens_per_s",
+        "tokens_seen",
+        "tokens_dropped",
+        "grad_norm",
+        "eta_s",
+        "count",
+        "seconds",
+    }
 )
 _MAX_TERMS = 6
 _PANEL_INCHES = 2.6
