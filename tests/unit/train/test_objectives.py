@@ -110,7 +110,7 @@ def test_factors_of_the_hybrid_loss() -> None:
     terms = build_objective(config).accumulate(made_model("embedding"), batch, context_of())
     total = {name: float(term.total) for name, term in terms.items()}
     wanted = total["loss_dense"] + 0.3 * total["loss_sparse"] + 0.7 * total["loss_distillation"]
-    wanted += 0.7 * 0.2 * total["loss_sparse_distillation"]
+    wanted += 0.2 * total["loss_sparse_distillation"]
     assert total["loss"] == pytest.approx(wanted, rel=1e-5)
     narrow, wide = (
         means(replace(HYBRID, dims=(dim,), sparse_weight=0.0), "dense", batch)["loss"]

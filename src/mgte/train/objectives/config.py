@@ -98,7 +98,8 @@ class EmbeddingConfig:
         filter: Which negatives are left out, in every term.
         gather: Whether documents of other processes are negatives too, in every term.
         distillation: Teacher's scores as a second target of the full-width dense vector.
-        sparse_distillation_weight: Factor of the same target for the sparse score.
+        sparse_distillation_weight: Factor of the same target for the sparse score, whose student
+            temperature is `sparse_temperature`; 0 turns it off.
     """
 
     kind: Literal["embedding"] = "embedding"

@@ -83,7 +83,8 @@ class EmbeddingObjective:
                 f"objective.dim_weights: got {len(config.dim_weights)} weights for "
                 f"{len(config.dims)} dims, expected one each"
             )
-        if config.distillation.weight > 0 and config.distillation.kind == "mse":
+        is_distilled = config.distillation.weight > 0 or config.sparse_distillation_weight > 0
+        if is_distilled and config.distillation.kind == "mse":
             raise ConfigError(
                 "objective.distillation.kind: got 'mse', expected 'kl' or 'margin_mse': cosines "
                 "are no teacher's raw scores"

@@ -51,8 +51,7 @@ def check_model(config: ObjectiveConfig, model: nn.Module) -> None:
 
 def needs_sparse_head(config: EmbeddingConfig) -> bool:
     """Whether any term reads sparse scores."""
-    is_distilled = config.distillation.weight > 0 and config.sparse_distillation_weight > 0
-    return config.sparse_weight > 0 or is_distilled
+    return config.sparse_weight > 0 or config.sparse_distillation_weight > 0
 
 
 def masked_lm_of(model: nn.Module) -> MaskedLM:

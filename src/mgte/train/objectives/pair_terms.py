@@ -100,8 +100,8 @@ def pair_terms(
         terms |= sparse_terms
         total = total + config.sparse_weight * sparse_terms["loss_sparse"].total
         if "loss_sparse_distillation" in sparse_terms:
-            weight = config.distillation.weight * config.sparse_distillation_weight
-            total = total + weight * sparse_terms["loss_sparse_distillation"].total
+            term = sparse_terms["loss_sparse_distillation"]
+            total = total + config.sparse_distillation_weight * term.total
     return {"loss": LossSum(total, dense.count), **terms}
 
 
@@ -221,10 +221,12 @@ def _sparse_terms(
         "query_terms": _num_terms(queries),
         "document_terms": _num_terms(documents),
     }
-    if config.distillation.weight > 0 and config.sparse_distillation_weight > 0:
+    if config.sparse_distillation_weight > 0:
+        # Sparse scores have a scale of their own, which their InfoNCE temperature knows.
+        target = replace(config.distillation, student_temperature=config.sparse_temperature)
         own = _own_candidates(scores, competition)
         terms["loss_sparse_distillation"] = distillation_loss(
-            config.distillation, own, teacher, competition.offsets
+            target, own, teacher, competition.offsets
         )
     return terms
 
