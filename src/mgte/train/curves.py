@@ -13,20 +13,6 @@ from mgte.train.metrics import measurements, read_log, spoken_count
 
 LOG_NAME = "metrics.jsonl"
 
-# Numbers of a step that are no terms of the loss.
-ENGINE_KEYS = frozenset(
-    {
-        "loss",
-        "lr",
-        "tokens_per_s",
-        "tokens_seen",
-        "tokens_dropped",
-        "grad_norm",
-        "eta_s",
-        "count",
-        "seconds",
-    }
-)
 _MAX_TERMS = 6
 _PANEL_INCHES = 2.6
 _WIDTH_INCHES = 11.0
@@ -106,8 +92,12 @@ def plot_curves(folder: str | Path, out: str | Path) -> Path:
         raise BackendUnavailableError(
             "curves: the package `matplotlib` is missing", hint="pip install 'mgte[train]'"
         ) from None
-    panels = ["loss", "learning rate"]
-    panels += ["evaluation"] if any(stage.scores for stage in stages) else []
+    panels = [
+        "loss",
+        *(["accuracy"] if any(_named(stage, "accuracy") for stage in stages) else []),
+        "learning rate",
+        *(["evaluation"] if any(stage.scores for stage in stages) else []),
+    ]
     width = max(_WIDTH_INCHES, _PANEL_INCHES * len(stages))
     figure = Figure(figsize=(width, 0.9 + _PANEL_INCHES * len(panels)), layout="constrained")
     widths = [max(stage.last_step, 1) for stage in stages]
@@ -120,7 +110,12 @@ def plot_curves(folder: str | Path, out: str | Path) -> Path:
         width_ratios=[max(width, 0.5 * max(widths)) for width in widths],
     )
     figure.suptitle(Path(folder).resolve().name, color=_INK, fontsize=12, fontweight="bold")
-    drawings = {"loss": _draw_loss, "learning rate": _draw_rate, "evaluation": _draw_scores}
+    drawings = {
+        "loss": _draw_loss,
+        "accuracy": _draw_accuracy,
+        "learning rate": _draw_rate,
+        "evaluation": _draw_scores,
+    }
     for column, stage in enumerate(stages):
         for row, panel in enumerate(panels):
             axes = grid[row][column]
@@ -158,7 +153,7 @@ def _prepare(axes: Any, stage: StageCurves) -> None:
 
 
 def _draw_loss(axes: Any, stage: StageCurves) -> None:
-    terms = [name for name in stage.values if name not in ENGINE_KEYS][:_MAX_TERMS]
+    terms = [name for name in _named(stage, "loss") if name != "loss"][:_MAX_TERMS]
     for name in terms:
         axes.plot(
             stage.steps[name], stage.values[name], linewidth=0.9, alpha=0.75, label=_short(name)
@@ -173,6 +168,20 @@ def _draw_loss(axes: Any, stage: StageCurves) -> None:
         axes.legend(fontsize=7, frameon=False, loc="upper right")
 
 
+def _draw_accuracy(axes: Any, stage: StageCurves) -> None:
+    names = _named(stage, "accuracy")[:_MAX_TERMS]
+    for name in names:
+        steps, values = stage.steps[name], stage.values[name]
+        (line,) = axes.plot(steps, values, linewidth=0.8, alpha=0.35)
+        color = line.get_color()
+        axes.plot(steps, _smoothed(values), linewidth=1.4, color=color, label=_short(name))
+    axes.set_ylim(0, 1)
+    if names:
+        axes.legend(fontsize=7, frameon=False, loc="lower right")
+    else:
+        _leave_empty(axes, "not measured")
+
+
 def _draw_rate(axes: Any, stage: StageCurves) -> None:
     if "lr" in stage.values:
         axes.plot(stage.steps["lr"], stage.values["lr"], color="#2a7fb8", linewidth=1.4)
@@ -182,7 +191,12 @@ def _draw_rate(axes: Any, stage: StageCurves) -> None:
 
 
 def _draw_scores(axes: Any, stage: StageCurves) -> None:
-    for name, pairs in stage.scores.items():
+    drawn: list[list[tuple[int, float]]] = []
+    # The mean over collections says nothing new where there is one collection: it is drawn once.
+    for name, pairs in sorted(stage.scores.items(), key=lambda item: "/" not in item[0]):
+        if pairs in drawn:
+            continue
+        drawn.append(pairs)
         steps, values = zip(*pairs, strict=True)
         (line,) = axes.plot(steps, values, marker="o", markersize=3, linewidth=1.3)
         axes.annotate(
@@ -198,10 +212,19 @@ def _draw_scores(axes: Any, stage: StageCurves) -> None:
     if stage.scores:
         axes.legend(fontsize=7, frameon=False, loc="best")
     else:
-        axes.set_yticks([])
-        axes.grid(visible=False)
-        place = {"transform": axes.transAxes, "ha": "center", "fontsize": 9}
-        axes.text(0.5, 0.5, "not evaluated", color=_PALE, **place)
+        _leave_empty(axes, "not evaluated")
+
+
+def _leave_empty(axes: Any, words: str) -> None:
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    place = {"transform": axes.transAxes, "ha": "center", "fontsize": 9}
+    axes.text(0.5, 0.5, words, color=_PALE, **place)
+
+
+def _named(stage: StageCurves, name: str) -> list[str]:
+    """Measurements of this name and of its parts: loss, loss_dense, loss_sparse."""
+    return [key for key in stage.values if key == name or key.startswith(f"{name}_")]
 
 
 def _same_scale(row: Iterable[Any]) -> None:

@@ -15,7 +15,7 @@ def log_stage(run: Path, folder: str, stage: str, steps: int, *, evaluated: bool
     for step in range(1, steps + 1):
         loss = 2 + 6 * math.exp(-step / 20)
         lr = 1e-3 * (1 - step / steps)
-        terms = {"sparse": loss / 3, "dense": loss / 2}
+        terms = {"loss_sparse": loss / 3, "loss_dense": loss / 2, "accuracy": 2 / loss}
         sink({"kind": "step", "stage": stage, "step": step, "loss": loss, "lr": lr, **terms})
         if evaluated and step % 10 == 0:
             sink({"kind": "evaluation", "stage": stage, "step": step, "dev/ndcg_at_10": 1 / loss})
