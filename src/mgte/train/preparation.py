@@ -91,6 +91,7 @@ def prepare_tokenizer(
             kind=wanted.kind,
             max_texts=wanted.max_texts,
             alpha=wanted.alpha,
+            lowercase=wanted.lowercase,
             seed=recipe.seed,
         )
     _wait_for(folder.tokenizer / "tokenizer.json")

@@ -1,0 +1,230 @@
+"""Law: a run that was interrupted anywhere ends as the run that was not."""
+
+import json
+import os
+import signal
+import time
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.laws.training_runs import (
+    STEPS_PER_EPOCH,
+    last_checkpoint,
+    losses_of,
+    recipe_values,
+    run_here,
+    run_together,
+    start,
+    weights_of,
+    write_texts,
+)
+
+from mgte.errors import ConfigError, TrainingError
+from mgte.train.objectives.masked_lm import MaskedLMObjective
+
+BATCHES_PER_STEP = 2
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("root")
+    write_texts(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def values(tokenizer_folder: Path) -> dict[str, Any]:
+    return recipe_values(tokenizer_folder)
+
+
+@pytest.fixture(scope="module")
+def straight(root: Path, values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody interrupts."""
+    out = tmp_path_factory.mktemp("straight")
+    assert run_here(values, out, root).status == "done"
+    return out
+
+
+def stop_in_batch(monkeypatch: pytest.MonkeyPatch, number: int, sign: int) -> None:
+    """Send this process a signal while it computes a batch of the run, counted from 0."""
+    seen = iter(range(10_000))
+    accumulate = MaskedLMObjective.accumulate
+
+    def counted(self: MaskedLMObjective, *arguments: Any) -> Any:
+        if next(seen) == number:
+            os.kill(os.getpid(), sign)
+        return accumulate(self, *arguments)
+
+    monkeypatch.setattr(MaskedLMObjective, "accumulate", counted)
+
+
+def assert_same_end(out: Path, straight: Path) -> None:
+    assert weights_of(out) == weights_of(straight)
+    assert last_checkpoint(out) == last_checkpoint(straight)
+    assert losses_of(out) == losses_of(straight)
+
+
+PLACES = {
+    "first step": 1,
+    "mid-epoch": 2 * BATCHES_PER_STEP + 1,
+    "inside accumulation": 2 * BATCHES_PER_STEP,
+    "end of an epoch": STEPS_PER_EPOCH * BATCHES_PER_STEP - 1,
+    "start of the second epoch": STEPS_PER_EPOCH * BATCHES_PER_STEP,
+    "third epoch": (2 * STEPS_PER_EPOCH + 1) * BATCHES_PER_STEP + 1,
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_the_run_goes_on_bit_for_bit(
+    place: str, sign: int, root: Path, values: dict[str, Any], straight: Path, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        stop_in_batch(monkeypatch, PLACES[place], sign)
+        result = run_here(values, tmp_path, root)
+    assert (result.status, result.signal) == ("interrupted", sign)
+    assert run_here(values, tmp_path, root).status == "done"
+    assert_same_end(tmp_path, straight)
+
+
+def test_a_step_that_was_begun_is_dropped(
+    root: Path, values: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        stop_in_batch(monkeypatch, 4 * BATCHES_PER_STEP, signal.SIGTERM)
+        run_here(values, tmp_path, root)
+    steps = sorted(path.name for path in (tmp_path / "01-mlm" / "checkpoints").iterdir())
+    assert steps == ["step-0000003", "step-0000004"]
+
+
+def test_interrupted_again_and_again(
+    root: Path, values: dict[str, Any], straight: Path, tmp_path: Path
+) -> None:
+    for _ in range(30):
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            stop_in_batch(monkeypatch, 3, signal.SIGTERM)
+            if run_here(values, tmp_path, root).status == "done":
+                break
+    assert_same_end(tmp_path, straight)
+
+
+def test_a_damaged_checkpoint_costs_steps_and_nothing_else(
+    root: Path, values: dict[str, Any], straight: Path, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        stop_in_batch(monkeypatch, 7 * BATCHES_PER_STEP + 1, signal.SIGTERM)
+        run_here(values, tmp_path, root)
+    newest = sorted((tmp_path / "01-mlm" / "checkpoints").iterdir())[-1]
+    file = newest / "optimizer.safetensors"
+    file.write_bytes(file.read_bytes()[:-10])
+    told: list[dict[str, Any]] = []
+    run_here(values, tmp_path, root, sinks=(told.append,))
+    messages = [record["message"] for record in told if record["kind"] == "event"]
+    assert any(f"{newest.name}: damaged" in message for message in messages)
+    assert_same_end(tmp_path, straight)
+
+
+def test_a_loss_that_is_no_number_stops_and_leaves_the_last_checkpoint(
+    root: Path, values: dict[str, Any], straight: Path, tmp_path: Path
+) -> None:
+    seen = iter(range(10_000))
+    accumulate = MaskedLMObjective.accumulate
+
+    def spoiled(self: MaskedLMObjective, *arguments: Any) -> Any:
+        terms = dict(accumulate(self, *arguments))
+        if next(seen) == 7 * BATCHES_PER_STEP + 1:
+            terms["loss"].total.mul_(float("nan"))
+        return terms
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(MaskedLMObjective, "accumulate", spoiled)
+        with pytest.raises(TrainingError, match=r"stages\.mlm: step 7 has loss nan") as caught:
+            run_here(values, tmp_path, root)
+    assert "s rows [" in caught.value.message
+    assert "checkpoints/step-0000006" in str(caught.value.hint)
+    run_here(values, tmp_path, root)
+    assert_same_end(tmp_path, straight)
+
+
+def test_another_seed_or_setting_is_refused_and_free_ones_are_not(
+    root: Path, values: dict[str, Any], straight: Path, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        stop_in_batch(monkeypatch, 9, signal.SIGTERM)
+        run_here(values, tmp_path, root)
+
+    def changed(path: str, value: Any) -> dict[str, Any]:
+        from mgte.config import override
+
+        return override(values, {path: value})
+
+    refused = {
+        "seed: got 6": changed("seed", 6),
+        r"stages\.mlm\.optimizer\.lr: got 0\.02": changed("stages.0.optimizer.lr", 0.02),
+        r"stages\.mlm\.precision": changed("stages.0.precision", "bfloat16"),
+        r"stages\.mlm\.data\.rows_per_batch": changed("stages.0.data.rows_per_batch", 6),
+        r"stages\.mlm\.scratch\.hidden_size": changed("encoder.hidden_size", 32),
+    }
+    for message, other in refused.items():
+        with pytest.raises(ConfigError, match=message):
+            run_here(other, tmp_path, root)
+    free = changed("stages.0.checkpoint.every_steps", 5)
+    free["stages"][0] |= {"activation_checkpointing": True}
+    run_here(free, tmp_path, root)
+    assert weights_of(tmp_path) == weights_of(straight)
+
+
+@pytest.mark.slow
+def test_the_order_of_the_data_does_not_depend_on_the_number_of_processes(
+    root: Path, values: dict[str, Any], tmp_path: Path
+) -> None:
+    def whole(out: Path, size: int, step: int) -> list[list[int]]:
+        """Rows of the step's batches, the processes' shares laid end to end."""
+        shares = [
+            json.loads((out / f"rows-{step:03d}-{rank}-of-{size}").read_text())
+            for rank in range(size)
+        ]
+        return [[*chain.from_iterable(parts)] for parts in zip(*shares, strict=True)]
+
+    one, some = tmp_path / "one", tmp_path / "some"
+    run_together(1, values, one, root)
+    part = {**values, "stages": [{**values["stages"][0], "checkpoint": {"every_steps": 6}}]}
+    run_together(4, part, some, root)
+    # As if the machine had died after step 6: the later half is done again by two.
+    (some / "01-mlm" / "DONE").unlink()
+    for later in (some / "01-mlm" / "checkpoints").glob("step-0000012"):
+        (later / "state.json").unlink()
+    run_together(2, part, some, root)
+    for step in range(12):
+        rows = whole(one, 1, step)
+        assert sum(map(len, rows)) == 10
+        assert whole(some, 4, step) == rows
+        if step >= 6:
+            assert whole(some, 2, step) == rows
+    alone, together = losses_of(one), losses_of(some)
+    # The loss is the same function of the same rows; dropout differs from process to process.
+    assert alone.keys() == together.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_a_signal_to_one_process_stops_all_at_the_same_step(
+    parallel: str, root: Path, values: dict[str, Any], tmp_path: Path
+) -> None:
+    longer = {**values["stages"][0], "steps": 400, "parallel": parallel}
+    long = {**values, "stages": [longer]}
+    out = tmp_path / "out"
+    processes = [start(long, out, root, (rank, 2, tmp_path / "store")) for rank in range(2)]
+    while not (out / "rows-005-1-of-2").exists():
+        assert all(process.is_alive() for process in processes)
+        time.sleep(0.01)
+    processes[1].terminate()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [75, 75]
+    last = max(losses_of(out))
+    newest = sorted((out / "01-mlm" / "checkpoints").iterdir())[-1]
+    assert newest.name == f"step-{last:07d}"
+    assert 5 <= last < 400
