@@ -68,8 +68,8 @@ class SequenceSdpa:
         self, q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, spec: AttentionSpec
     ) -> Tensor:
         """One call per distinct length."""
-        if q.requires_grad and torch.is_autocast_enabled("cpu"):
-            # PyTorch's bfloat16 backward pass on a CPU takes longer than float32's.
+        if torch.is_autocast_enabled("cpu"):
+            # Training: PyTorch's bfloat16 backward pass on a CPU takes longer than float32's.
             with torch.autocast("cpu", enabled=False):
                 return self.run(q.float(), k.float(), v.float(), batch, spec)
         k, v = _repeat_heads(k, q.shape[1]), _repeat_heads(v, q.shape[1])

@@ -1,9 +1,7 @@
 """Gradient cache: the exact gradient of a large batch, with the activations of one chunk at a time.
 
-1. Every chunk passes through the model, and only its outputs stay; the state of the random number
-   generator before each is kept. PyTorch's gradient mode stays on, although this graph is thrown
-   away: kernels (our attention on a CPU too) are chosen by it, and outputs that differ from those
-   of step 3 would make its gradient wrong. It costs no memory: step 3 holds such a graph as well.
+1. Every chunk passes through the model without gradients; the state of the random number generator
+   before each is kept.
 2. The loss is computed on the outputs of all chunks, and its gradient with respect to them.
 3. Every chunk passes through the model again, with the same random numbers (the same dropout), and
    the gradient of its outputs is sent backwards.
@@ -63,7 +61,7 @@ def backward_in_chunks(
     states, leaves = [], []
     for chunk in range(num_chunks):
         states.append(_random_state(device))
-        with scope(False):
+        with scope(False), torch.no_grad():
             leaves.append(_detached(encode(chunk)))
     result = _backward_to_leaves(loss, leaves)
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
