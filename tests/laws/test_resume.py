@@ -1,5 +1,6 @@
 """Law: a run that was interrupted anywhere ends as the run that was not."""
 
+import errno
 import json
 import os
 import signal
@@ -144,6 +145,31 @@ def test_a_loss_that_is_no_number_stops_and_leaves_the_last_checkpoint(
             run_here(values, tmp_path, root)
     assert "s rows [" in caught.value.message
     assert "checkpoints/step-0000006" in str(caught.value.hint)
+    run_here(values, tmp_path, root)
+    assert_same_end(tmp_path, straight)
+
+
+@pytest.mark.parametrize("place", ["checkpoint", "model"])
+def test_a_full_disk_loses_nothing(
+    place: str, root: Path, values: dict[str, Any], straight: Path, tmp_path: Path
+) -> None:
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    functions = {
+        "checkpoint": "mgte.train.checkpoint_writer.write_tensors",
+        "model": "mgte.train.run.save_stage_model",
+    }
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        stop_in_batch(monkeypatch, 4 * BATCHES_PER_STEP + 1, signal.SIGTERM)
+        run_here(values, tmp_path, root)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(functions[place], full)
+        with pytest.raises(TrainingError, match=r"cannot be written .*No space left"):
+            run_here(values, tmp_path, root)
+    checkpoints = tmp_path / "01-mlm" / "checkpoints"
+    assert not list(checkpoints.glob(".writing-*"))
+    assert not (tmp_path / "01-mlm" / "DONE").exists()
     run_here(values, tmp_path, root)
     assert_same_end(tmp_path, straight)
 

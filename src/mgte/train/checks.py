@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-from mgte.errors import ConfigError
+from mgte.errors import CheckpointError, ConfigError
 from mgte.model import EncoderConfig
 from mgte.train.initial_model import SCRATCH
 from mgte.train.objectives.config import EmbeddingConfig, EmbeddingDistillationConfig
@@ -23,7 +23,7 @@ DATASETS_OF: dict[str, tuple[str, ...]] = {
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MANIFEST = "manifest.json"
-# From what an `init_from` outside the recipe says to its encoder; None where that is not known.
+# From an `init_from` outside the recipe to its encoder; None where that is not known.
 LookUp = Callable[[str], EncoderConfig | None]
 
 
@@ -119,7 +119,11 @@ def _limits_of(
             f"stages.{stage.name}.init_from: is empty, expected scratch, a stage or a model"
         )
     else:
-        encoder = None if look_up is None else look_up(start)
+        try:
+            encoder = None if look_up is None else look_up(start)
+        except CheckpointError as error:
+            place = f"stages.{stage.name}.init_from"
+            raise ConfigError(f"{place}: {error.message}", hint=error.hint) from error
         limits = (None, None) if encoder is None else (encoder.max_tokens, encoder.hidden_size)
     return (stage.encoder.max_position_embeddings or limits[0], limits[1])
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from safetensors import SafetensorError
+
 from mgte.config import from_dict, override, read_yaml, to_dict
 from mgte.data import build_loader, mix_seed
-from mgte.errors import CheckpointError, ConfigError
-from mgte.model import EncoderConfig
+from mgte.errors import TrainingError
 from mgte.store import StageFacts, TrainingFacts, open_model, read_training_facts
 from mgte.text import Tokenizer
 from mgte.train.checks import check_recipe
@@ -144,7 +145,8 @@ def run_recipe(
         TrainingError: A loss is no number, or the disk is full.
     """
     options = options or RunOptions()
-    check_recipe(recipe, root=options.data_root, look_up=_look_up(options.data_root))
+    root = options.data_root
+    check_recipe(recipe, root=root, look_up=lambda name: open_model(located(name, root)).config)
     folder = RunFolder(Path(out), recipe)
     if world.is_first:
         folder.claim()
@@ -242,18 +244,20 @@ def _finish(
 ) -> None:
     """Write the model folder, how the encoder was trained, and that the stage is done."""
     folder, state = setting.folder, result.state
-    save_stage_model(
-        folder.model(stage.name),
-        parts.model,
-        weights,
-        stage.output,
-        tokenizer=setting.tokenizer_folder,
-        facts=_facts(stage, setting, result),
-    )
-    trained = json.dumps(to_dict(parts.model.config), indent=2) + "\n"
-    folder.encoder(stage.name).write_text(trained, encoding="utf-8")
     done = {"steps": state.step, "tokens": state.tokens_seen, "seconds": round(state.seconds, 3)}
-    folder.mark_done(stage.name, done)
+    trained = json.dumps(to_dict(parts.model.config), indent=2) + "\n"
+    facts = _facts(stage, setting, result)
+    origin = setting.tokenizer_folder
+    target = folder.model(stage.name)
+    try:
+        save_stage_model(target, parts.model, weights, stage.output, tokenizer=origin, facts=facts)
+        folder.encoder(stage.name).write_text(trained, encoding="utf-8")
+        folder.mark_done(stage.name, done)
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"{target}: the model cannot be written ({error})",
+            hint="make room and start again: only the model folder is left to do",
+        ) from error
 
 
 def _facts(stage: Stage, setting: _Setting, result: StageResult) -> TrainingFacts:
@@ -283,15 +287,3 @@ def _facts(stage: Stage, setting: _Setting, result: StageResult) -> TrainingFact
         start_models=start_models,
         stages=(*earlier, own),
     )
-
-
-def _look_up(root: Path) -> Any:
-    """Finds the encoder of a checkpoint that is on this machine or can be fetched."""
-
-    def look_up(name: str) -> EncoderConfig | None:
-        try:
-            return open_model(located(name, root)).config
-        except CheckpointError as error:
-            raise ConfigError(f"init_from: {error.message}", hint=error.hint) from error
-
-    return look_up

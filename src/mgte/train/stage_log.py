@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from mgte.errors import TrainingError
 from mgte.train.metrics import open_log
 from mgte.train.schedule import lr_factor
 from mgte.train.stage_parts import StageParts
@@ -74,5 +75,11 @@ class StageLog:
 
     def _emit(self, kind: str, step: int, **values: Any) -> None:
         record = {"kind": kind, "stage": self._parts.stage.name, "step": step, **values}
-        for sink in self._sinks:
-            sink(record)
+        try:
+            for sink in self._sinks:
+                sink(record)
+        except OSError as error:
+            raise TrainingError(
+                f"{self._parts.folder}: the log cannot be written ({error.strerror or error})",
+                hint="make room and start again: the run goes on from its last checkpoint",
+            ) from error

@@ -2,11 +2,15 @@
 
 import os
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 
 from mgte.errors import ConfigError
+
+# The others wait while the first process evaluates or writes a model folder.
+_LONGEST_WAIT = timedelta(hours=3)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +63,8 @@ def join_world(device: str = "auto") -> World:
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
         return World(device=place)
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+        backend = "nccl" if device == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=_LONGEST_WAIT)
     return World(rank=dist.get_rank(), size=dist.get_world_size(), device=place)
 
 

@@ -190,5 +190,27 @@ def test_adapters_change_only_what_they_should_and_are_merged(
     assert weights_of(again, "02-long") == weights_of(out, "02-long")
 
 
+def test_a_start_that_is_not_there_is_named(
+    values: dict[str, Any], root: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"^stages\.long\.init_from: "):
+        run_here(override(values, {"stages.1.init_from": "nobody/nothing"}), tmp_path / "o", root)
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_stage_starts_from_a_model_folder(
+    values: dict[str, Any], root: Path, tmp_path: Path
+) -> None:
+    first = {**values, "stages": values["stages"][:1]}
+    run_here(first, root / "earlier", root)
+    second = {**values["stages"][1], "init_from": "earlier/01-mlm/model", "encoder": {}}
+    # The tokenizer is that of the start, and no shape is needed.
+    tuned = {**values, "stages": [second], "tokenizer": "", "encoder": None}
+    result = run_here(tuned, tmp_path / "out", root)
+    facts = read_training_facts(result.model)
+    assert facts.start_models == ("earlier/01-mlm/model",)
+    assert open_model(result.model).tokenizer_file is not None
+
+
 def test_options_have_defaults() -> None:
     assert RunOptions().data_root == Path()
