@@ -100,6 +100,19 @@ def test_a_step_that_was_begun_is_dropped(
     assert steps == ["step-0000003", "step-0000004"]
 
 
+def test_one_run_at_a_time_in_a_folder(root: Path, values: dict[str, Any], tmp_path: Path) -> None:
+    from mgte.config import from_dict
+    from mgte.train import Recipe
+    from mgte.train.run_folder import RunFolder
+
+    with (
+        RunFolder(tmp_path, from_dict(Recipe, values)).held(),
+        pytest.raises(ConfigError, match="another run is at work there"),
+    ):
+        run_here(values, tmp_path, root)
+    assert run_here(values, tmp_path, root).status == "done"
+
+
 def test_interrupted_again_and_again(
     root: Path, values: dict[str, Any], straight: Path, tmp_path: Path
 ) -> None:

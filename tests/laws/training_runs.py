@@ -155,6 +155,8 @@ def child(
         return share
 
     Loader.next_step = noted  # type: ignore[method-assign]
+    reduce, counted = dist.all_reduce, []
+    dist.all_reduce = lambda *given, **options: (counted.append(1), reduce(*given, **options))[1]
     record = from_dict(Recipe, values)
     out.mkdir(parents=True, exist_ok=True)
     result = run_recipe(
@@ -163,6 +165,7 @@ def child(
         world=replace(World(), rank=rank, size=size),
         options=RunOptions(data_root=root),
     )
+    (out / f"all-reduces-{rank}-of-{size}").write_text(str(len(counted)))
     if size > 1:
         dist.destroy_process_group()
     # A code of its own for "interrupted", as the command has one.

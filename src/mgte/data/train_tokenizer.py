@@ -70,7 +70,7 @@ def train_tokenizer(
     if not drawn:
         raise DataError("tokenizer: got no texts, expected at least one")
     build = _build_unigram if kind == "unigram" else _build_bpe
-    folding = [normalizers.Lowercase()] if lowercase else []
+    folding: list[normalizers.Normalizer] = [normalizers.Lowercase()] if lowercase else []
     backend = build([text[:_MAX_CHARACTERS] for _, text in drawn], vocab_size, folding)
     _add_frame(backend)
     with building_folder(out) as folder:

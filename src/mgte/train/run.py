@@ -148,11 +148,16 @@ def run_recipe(
     root = options.data_root
     check_recipe(recipe, root=root, look_up=lambda name: open_model(located(name, root)).config)
     folder = RunFolder(Path(out), recipe)
-    if world.is_first:
+    if not world.is_first:
+        options = replace(options, sinks=(), report=None, on_progress=None)
+        return _run_stages(recipe, folder, world, options)
+    with folder.held():
         folder.claim()
         write_environment(folder.environment, world)
-    else:
-        options = replace(options, sinks=(), report=None, on_progress=None)
+        return _run_stages(recipe, folder, world, options)
+
+
+def _run_stages(recipe: Recipe, folder: RunFolder, world: World, options: RunOptions) -> RunResult:
     tokenizer, tokenizer_folder = prepare_tokenizer(recipe, folder, world, options)
     prepare_datasets(recipe, folder, tokenizer, world, options)
     models: dict[str, Path] = {}

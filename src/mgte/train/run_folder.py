@@ -8,6 +8,8 @@
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from mgte.train.checkpoint import stage_settings
 from mgte.train.initial_model import TRAINED_ENCODER
 from mgte.train.recipe import Recipe, Stage
 
-_RECIPE, _DONE, _MODEL = "recipe.yaml", "DONE", "model"
+_RECIPE, _DONE, _MODEL, _LOCK = "recipe.yaml", "DONE", "model", ".lock"
 
 
 class RunFolder:
@@ -70,6 +72,28 @@ class RunFolder:
         aside = self.stage(name) / f".{_DONE}"
         aside.write_text(json.dumps(facts) + "\n", encoding="utf-8")
         aside.replace(self.stage(name) / _DONE)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other runs out of the folder; the system lets go of it when this process ends.
+
+        Raises:
+            ConfigError: Another run is at work in the folder.
+        """
+        try:
+            import fcntl
+        except ImportError:  # Windows: nothing keeps two runs apart.
+            yield
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / _LOCK).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConfigError(
+                    f"{self.path}: another run is at work there, expected a folder of its own"
+                ) from None
+            yield
 
     def claim(self) -> None:
         """Write the recipe into the folder.

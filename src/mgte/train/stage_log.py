@@ -30,6 +30,8 @@ class StageLog:
             self._file = open_log(parts.folder / LOG_FILE, state.step)
             self._sinks = [self._file, *parts.sinks]
         self._since = (time.perf_counter(), state.step, state.tokens_seen)
+        if parts.stage.evaluation is not None and not parts.evaluators:
+            self.event(state.step, "evaluation is asked for, but no evaluator was passed in")
 
     def step(self, state: TrainState, reduced: ReducedStep, norm: float) -> None:
         """Log a step if it is time; its own loss, not a mean, so that resuming changes nothing."""

@@ -65,6 +65,10 @@ def test_two_processes_train_as_one(
     out = tmp_path / "out"
     run_together(2, values_of(tokenizer_folder, parallel=parallel), out, root)
     assert_close(out, alone["adamw"])
+    if parallel == "ddp":
+        # Gradients, sums, counts and the wish to stop: one all-reduce per step.
+        counts = [int((out / f"all-reduces-{rank}-of-2").read_text()) for rank in range(2)]
+        assert counts == [STEPS, STEPS]
 
 
 @pytest.mark.slow
