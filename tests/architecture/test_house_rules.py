@@ -16,7 +16,7 @@ PACKAGE = Path(mgte.__file__).parent
 REPOSITORY = Path(__file__).parents[2]
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
-LIGHT = ["", ".errors", ".vectors", ".text", ".cli.main"]
+LIGHT = ["", ".errors", ".config", ".vectors", ".text", ".data", ".evaluate", ".cli.main"]
 
 MAX_FILE_LINES = 350
 MAX_FUNCTION_LINES = 80
