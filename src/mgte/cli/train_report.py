@@ -80,20 +80,21 @@ def look_ahead_values(recipe: "Recipe", found: "LookAhead") -> dict[str, Any]:
 
     stages = []
     for report in found.stages:
-        memory = None
-        if report.memory is not None:
-            memory = {**to_dict(report.memory), "total": report.memory.total}
+        sizes = {"parameters": report.inputs.size, "memory_bytes": report.memory}
+        totals = {
+            name: None if size is None else {**to_dict(size), "total": size.total}
+            for name, size in sizes.items()
+        }
         stages.append(
             {
                 "name": report.stage.name,
                 "objective": report.stage.objective.kind,
                 "init_from": report.stage.init_from,
                 "steps": report.stage.steps,
-                "parameters": to_dict(report.inputs.size),
+                **totals,
                 "tokens_per_step": report.work.step_tokens,
                 "tokens": report.tokens,
                 "is_bound": report.is_bound,
-                "memory_bytes": memory,
                 "flops_per_step": report.flops,
                 "seconds": report.seconds,
                 "is_measured": report.is_measured,

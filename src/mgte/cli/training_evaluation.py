@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mgte.errors import ConfigError
+
 if TYPE_CHECKING:
     from mgte.evaluate import Collection
     from mgte.train.recipe import Stage
@@ -65,6 +67,12 @@ class RetrievalEvaluator:
         assert config is not None
         for name in config.data:
             key = (name, config.split, config.max_queries, config.max_documents)
+            if not (self._root / name).is_dir():
+                raise ConfigError(
+                    f"stages.{stage.name}.evaluation.data: {self._root / name} is no folder, "
+                    "expected one with corpus.jsonl, queries.jsonl and qrels/",
+                    hint="paths count from --data-root",
+                )
             if key not in self._collections:
                 self._collections[key] = read_collection(
                     self._root / name,

@@ -26,6 +26,8 @@ from mgte.train.objectives.config import (
 )
 from mgte.train.recipe import Stage
 
+# Sources (or languages) that are listed.
+_MOST_SOURCES = 12
 _GIBIBYTE = 2.0**30
 
 
@@ -170,9 +172,11 @@ def describe_report(report: StageReport) -> list[str]:
 def _describe_sources(summary: PlanSummary) -> list[str]:
     lines = [
         f"  source      {group.name}: {group.num_rows:,} rows, {group.probability:.1%} of what is "
-        f"drawn, seen {group.epochs:.2g} times"
-        for group in summary.groups
+        f"drawn, seen {_spoken_epochs(group.epochs)} times"
+        for group in summary.groups[:_MOST_SOURCES]
     ]
+    if len(summary.groups) > _MOST_SOURCES:
+        lines.append(f"  source      and {len(summary.groups) - _MOST_SOURCES} more")
     left_out = {
         "empty": summary.num_empty,
         "thinned out": summary.num_thinned,
@@ -192,6 +196,10 @@ def _describe_memory(memory: MemoryEstimate) -> str:
     }
     shown = ", ".join(f"{name} {_spoken_bytes(size)}" for name, size in parts.items())
     return f"{_spoken_bytes(memory.total)} per process ({shown})"
+
+
+def _spoken_epochs(epochs: float) -> str:
+    return f"{epochs:,.0f}" if epochs >= 10 else f"{epochs:.2g}"
 
 
 def _spoken_bytes(size: float) -> str:
