@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mgte.cli.data_report import inspect_dataset
 from mgte.cli.options import add_json_option, positive, progress_option
 from mgte.cli.output import say, write_json
-from mgte.errors import ConfigError
+from mgte.errors import BackendUnavailableError, ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -233,7 +233,11 @@ def load_teacher(name: str) -> "EncodeVectors":
         raise ConfigError("teacher: missing, expected an embedding model for kind vectors")
     from mgte.inference import Embedder
 
-    embedder = Embedder.load(name)
+    # Vectors are kept in half precision, so the teacher computes in it where that is fast.
+    try:
+        embedder = Embedder.load(name, dtype="bfloat16")
+    except BackendUnavailableError:
+        embedder = Embedder.load(name)
 
     def encode(texts: list[str]) -> "np.ndarray[Any, np.dtype[np.float32]]":
         dense = embedder.encode(texts, show_progress=False).dense
