@@ -14,10 +14,7 @@ from mgte.errors import ConfigError
 
 if TYPE_CHECKING:
     from mgte.data import EncodeVectors
-    from mgte.train.preparation import RunOptions
-    from mgte.train.recipe import Recipe
-    from mgte.train.run import RunResult
-    from mgte.train.world import World
+    from mgte.train import Recipe, RunOptions, RunResult, World
 
 DESCRIPTION = (
     "Run a training recipe: every stage in turn, each ending in a model folder. The same command "
@@ -84,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is None and not arguments.dry_run:
         raise ConfigError("--out: missing, expected a folder for the run")
     from mgte.config import parse_assignments
-    from mgte.train.run import read_recipe
+    from mgte.train import read_recipe
 
     recipe = read_recipe(arguments.recipe, parse_assignments(arguments.assignments))
     return look(recipe, arguments) if arguments.dry_run else train(recipe, arguments)
@@ -92,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def draw(arguments: argparse.Namespace) -> int:
     """Draw the curves of a run."""
-    from mgte.train.curves import plot_curves
+    from mgte.train import plot_curves
 
     if arguments.recipe is not None:
         raise ConfigError(f"--plot: got a recipe ({arguments.recipe}) too, expected one of both")
@@ -108,7 +105,7 @@ def look(recipe: "Recipe", arguments: argparse.Namespace) -> int:
     from tempfile import TemporaryDirectory
 
     from mgte.cli.train_report import look_ahead_values, say_look_ahead
-    from mgte.train.look_ahead import look_ahead
+    from mgte.train import look_ahead
 
     with ExitStack() as stack:
         world = stack.enter_context(joined(arguments.device))
@@ -137,8 +134,7 @@ def train(recipe: "Recipe", arguments: argparse.Namespace) -> int:
 
     from mgte.cli.train_report import run_values, say_what_was_made
     from mgte.cli.training_evaluation import RetrievalEvaluator
-    from mgte.train.metrics import ConsoleSink, TensorBoardSink
-    from mgte.train.run import run_recipe
+    from mgte.train import ConsoleSink, TensorBoardSink, run_recipe
 
     with ExitStack() as stack:
         world = stack.enter_context(joined(arguments.device))
@@ -170,7 +166,7 @@ def train(recipe: "Recipe", arguments: argparse.Namespace) -> int:
 
 def run_options(arguments: argparse.Namespace, world: "World") -> "RunOptions":
     """Paths, the teacher, and words of preparation."""
-    from mgte.train.preparation import RunOptions
+    from mgte.train import RunOptions
 
     def teacher(name: str) -> "EncodeVectors":
         return teacher_of(name, world.device.type)
@@ -197,7 +193,7 @@ def teacher_of(name: str, device: str) -> "Callable[[list[str]], Any]":
 @contextmanager
 def joined(device: str) -> "Iterator[World]":
     """The processes that torchrun started, or this one alone."""
-    from mgte.train.world import join_world, leave_world
+    from mgte.train import join_world, leave_world
 
     world = join_world(device)
     try:

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 from mgte.cli.output import say, write_line
 
 if TYPE_CHECKING:
-    from mgte.train.look_ahead import LookAhead
-    from mgte.train.recipe import Recipe, Stage
-    from mgte.train.run import RunResult
+    from mgte.train import LookAhead, Recipe, RunResult, Stage
 
 # What a user does next with a stage's model, by objective.
 _NEXT = {
     "contrastive": "mgte embed FILE --model {model} --out vectors.npz",
-    "embedding": "mgte embed FILE --model {model} --sparse --out vectors.npz",
+    "embedding": "mgte embed FILE --model {model}{sparse} --out vectors.npz",
     "embedding_distillation": "mgte embed FILE --model {model} --out vectors.npz",
     "reranking": 'mgte rerank FILE --model {model} --query "..."',
 }
@@ -22,7 +20,7 @@ _NEXT = {
 
 def say_what_was_made(recipe: "Recipe", out: str) -> None:
     """Every stage with its folder, and what to do next."""
-    from mgte.train.metrics import spoken_count, spoken_time
+    from mgte.train import EmbeddingConfig, spoken_count, spoken_time
 
     for values in _stages(recipe, Path(out)):
         measured = "".join(
@@ -39,7 +37,11 @@ def say_what_was_made(recipe: "Recipe", out: str) -> None:
     for kind, stage in last.items():
         if kind in _NEXT:
             model = shlex.quote(str(_folder(recipe, stage, Path(out)) / "model"))
-            say(f"  {_NEXT[kind].format(model=model)}")
+            has_sparse = isinstance(stage.objective, EmbeddingConfig) and (
+                stage.objective.sparse_weight > 0
+            )
+            sparse = " --sparse" if has_sparse else ""
+            say(f"  {_NEXT[kind].format(model=model, sparse=sparse)}")
     say(f"  mgte train --plot {shlex.quote(out)} --out curves.png")
 
 
@@ -51,9 +53,7 @@ def run_values(recipe: "Recipe", out: str, result: "RunResult") -> dict[str, Any
 
 def say_look_ahead(recipe: "Recipe", found: "LookAhead") -> None:
     """What a recipe would take, as text."""
-    from mgte.train.dry_run import describe_report
-    from mgte.train.estimate import ASSUMED_EFFICIENCY
-    from mgte.train.metrics import spoken_count, spoken_time
+    from mgte.train import ASSUMED_EFFICIENCY, describe_report, spoken_count, spoken_time
 
     machine = found.machine
     speeds = ", ".join(f"{spoken_count(s)}FLOP/s in {name}" for name, s in machine.speed.items())
@@ -108,8 +108,7 @@ def look_ahead_values(recipe: "Recipe", found: "LookAhead") -> dict[str, Any]:
 
 def _stages(recipe: "Recipe", out: Path) -> list[dict[str, Any]]:
     """Facts of every finished stage, from its folder."""
-    from mgte.train.metrics import measurements, read_log
-    from mgte.train.run_folder import RunFolder
+    from mgte.train import RunFolder, measurements, read_log
 
     folder, found = RunFolder(out, recipe), []
     for stage in recipe.stages:
@@ -131,6 +130,6 @@ def _stages(recipe: "Recipe", out: Path) -> list[dict[str, Any]]:
 
 
 def _folder(recipe: "Recipe", stage: "Stage", out: Path) -> Path:
-    from mgte.train.run_folder import RunFolder
+    from mgte.train import RunFolder
 
     return RunFolder(out, recipe).stage(stage.name)

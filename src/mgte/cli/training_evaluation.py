@@ -10,7 +10,7 @@ from mgte.errors import ConfigError
 
 if TYPE_CHECKING:
     from mgte.evaluate import Collection
-    from mgte.train.recipe import Stage
+    from mgte.train import Stage
 
 # The score that decides which checkpoint is the best: the mean over collections.
 MAIN_SCORE = "ndcg_at_10"

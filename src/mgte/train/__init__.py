@@ -11,9 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mgte.train.checks import check_recipe
+    from mgte.train.curves import plot_curves
+    from mgte.train.dry_run import describe_report
+    from mgte.train.estimate import ASSUMED_EFFICIENCY
+    from mgte.train.metrics import (
+        ConsoleSink,
+        TensorBoardSink,
+        measurements,
+        read_log,
+        spoken_count,
+        spoken_time,
+    )
+    from mgte.train.objectives.config import EmbeddingConfig
     from mgte.train.preparation import RunOptions, prepare_datasets, prepare_tokenizer
     from mgte.train.recipe import EncoderShape, Recipe, Stage
     from mgte.train.run import RunResult, read_recipe, run_recipe, train
+    from mgte.train.run_folder import RunFolder
+    from mgte.train.stage_inputs import LookAhead, look_ahead
     from mgte.train.stage_parts import Evaluator, Sink
     from mgte.train.world import World, join_world, leave_world
 
@@ -34,6 +48,19 @@ _HOMES = {
     "World": "world",
     "join_world": "world",
     "leave_world": "world",
+    "ASSUMED_EFFICIENCY": "estimate",
+    "ConsoleSink": "metrics",
+    "EmbeddingConfig": "objectives.config",
+    "LookAhead": "stage_inputs",
+    "RunFolder": "run_folder",
+    "TensorBoardSink": "metrics",
+    "describe_report": "dry_run",
+    "look_ahead": "stage_inputs",
+    "measurements": "metrics",
+    "plot_curves": "curves",
+    "read_log": "metrics",
+    "spoken_count": "metrics",
+    "spoken_time": "metrics",
 }
 
 
@@ -56,20 +83,33 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "ASSUMED_EFFICIENCY",
+    "ConsoleSink",
+    "EmbeddingConfig",
     "EncoderShape",
     "Evaluator",
+    "LookAhead",
     "Recipe",
+    "RunFolder",
     "RunOptions",
     "RunResult",
     "Sink",
     "Stage",
+    "TensorBoardSink",
     "World",
     "check_recipe",
+    "describe_report",
     "join_world",
     "leave_world",
+    "look_ahead",
+    "measurements",
+    "plot_curves",
     "prepare_datasets",
     "prepare_tokenizer",
+    "read_log",
     "read_recipe",
     "run_recipe",
+    "spoken_count",
+    "spoken_time",
     "train",
 ]
