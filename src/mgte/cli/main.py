@@ -148,7 +148,7 @@ def print_overview() -> None:
     lines = [
         "usage: mgte COMMAND [OPTIONS]",
         "",
-        "Text retrieval with the GTE family: embed, rerank, compare.",
+        "Text retrieval with the GTE family: embed, rerank, train, evaluate.",
         "",
         "commands:",
         *(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()),
