@@ -1,24 +1,27 @@
 """Strict settings: YAML and plain dicts to frozen dataclasses and back.
 
 Nothing is guessed: an unknown key, a missing value, or a value of another type is a `ConfigError`
-that names the key's path. Two traps of YAML are handled here: `1e-4` arrives as a string and is
-taken as a number where one is wanted; `no` (Norwegian) arrives as False and is refused where a
-string is wanted.
+that names the key's path. Traps of YAML are handled here: `1e-4` arrives as a string and is taken
+as a number where one is wanted; `no` (Norwegian) arrives as False and is refused where a string is
+wanted; a date stays the text that it is.
 """
 
 import difflib
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 import yaml
 
 from mgte.errors import ConfigError
 
 T = TypeVar("T")
+
+_MERGE, _TIMESTAMP = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:timestamp"
 
 
 def from_dict(kind: type[T], values: Any, path: str = "") -> T:
@@ -75,11 +78,9 @@ def read_yaml(path: str | Path) -> Any:
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-        return yaml.load(text, Loader=_UniqueKeys)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from None
+    return _parse_yaml(text, f"{path}: is not valid YAML")
 
 
 def write_yaml(values: Any, path: str | Path) -> None:
@@ -104,6 +105,8 @@ def override(values: Any, assignments: Mapping[str, Any]) -> Any:
     result = to_dict(values)
     for path, value in assignments.items():
         *parents, last = path.split(".")
+        if not all((*parents, last)):
+            raise ConfigError(f"{path}: has an empty part, expected names between single dots")
         place: Any = result
         for depth, part in enumerate(parents):
             place = _step_into(place, part, ".".join(parents[: depth + 1]))
@@ -127,23 +130,40 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, Any]:
         path, sign, value = text.partition("=")
         if not sign or not path.strip():
             raise ConfigError(f"--set: got {text!r}, expected key=value")
-        try:
-            found[path.strip()] = yaml.load(value, Loader=_UniqueKeys)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {path}: {value!r} is not valid YAML") from None
+        found[path.strip()] = _parse_yaml(value, f"--set {path}: {value!r} is not valid YAML")
     return found
 
 
+def _parse_yaml(text: str, complaint: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_UniqueKeys)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{complaint} ({reason})") from None
+
+
 class _UniqueKeys(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice instead of taking the last."""
+    """A safe loader that refuses a key given twice instead of taking the last.
+
+    Dates stay texts: no setting is a date, and many names look like one.
+    """
+
+    yaml_implicit_resolvers: ClassVar = {
+        letter: [resolver for resolver in resolvers if resolver[0] != _TIMESTAMP]
+        for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
+        seen: list[Any] = []
+        for key_node, _ in node.value:
+            if key_node.tag == _MERGE:  # what is merged in may be given again
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is given twice", node.value[index][0].start_mark
+                    None, None, f"key {key!r} is given twice", key_node.start_mark
                 )
+            seen.append(key)
         return super().construct_mapping(node, deep)
 
 
@@ -152,14 +172,20 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         return _convert_union(get_args(hint), value, path)
     if origin is Literal:
-        if value not in get_args(hint) or isinstance(value, bool):
+        if not any(value == choice and type(value) is type(choice) for choice in get_args(hint)):
             raise _wrong(hint, value, path)
         return value
     if origin is tuple:
         return _convert_tuple(hint, value, path)
     if origin is dict:
-        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        if not isinstance(value, Mapping):
             raise _wrong(hint, value, path)
+        for key in value:
+            if not isinstance(key, str):
+                raise ConfigError(
+                    f"{_join(path, str(key))}: got the key {_shown(key)}, expected a text",
+                    hint="put quotes around it",
+                )
         item = get_args(hint)[1]
         return {key: _convert(item, entry, _join(path, key)) for key, entry in value.items()}
     if is_dataclass(hint):
@@ -168,13 +194,14 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
 
 
 def _convert_plain(hint: Any, value: Any, path: str) -> Any:
-    if hint is float and isinstance(value, str):
+    if hint is float and isinstance(value, str | int | float) and not isinstance(value, bool):
         try:
-            return float(value)
-        except ValueError:
+            number = float(value)
+        except (ValueError, OverflowError):
             raise _wrong(hint, value, path) from None
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        if not math.isfinite(number):
+            raise ConfigError(f"{_place(path)}: got {_shown(value)}, expected a finite number")
+        return number
     if hint is str and isinstance(value, bool | int | float):
         error = _wrong(hint, value, path)
         raise ConfigError(error.message, hint="put quotes around it")
@@ -204,6 +231,10 @@ def _convert_union(kinds: tuple[Any, ...], value: Any, path: str) -> Any:
         return None
     if isinstance(value, Mapping) and records:
         return from_dict(_chosen_record(records, value, path), value, path)
+    wanted = dict if isinstance(value, Mapping) else tuple
+    containers = [kind for kind in kinds if get_origin(kind) is wanted]
+    if isinstance(value, Mapping | list | tuple) and len(containers) == 1:
+        return _convert(containers[0], value, path)  # its errors say which item is wrong
     for kind in kinds:
         if kind in records or kind is type(None):
             continue
@@ -211,27 +242,32 @@ def _convert_union(kinds: tuple[Any, ...], value: Any, path: str) -> Any:
             return _convert(kind, value, path)
         except ConfigError:
             continue
-    raise ConfigError(
-        f"{_place(path)}: got {_shown(value)}, expected " + " or ".join(map(_spoken, kinds))
-    )
+    raise _wrong(typing.Union[kinds], value, path)  # noqa: UP007 - the kinds are known here only
 
 
 def _chosen_record(records: list[Any], value: Mapping[str, Any], path: str) -> Any:
     """The record whose `kind` the mapping names."""
     if len(records) == 1:
         return records[0]
-    by_kind = {get_args(typing.get_type_hints(record)["kind"])[0]: record for record in records}
-    if value.get("kind") not in by_kind:
-        got = _shown(value["kind"]) if "kind" in value else "nothing"
+    by_kind = {
+        name: record
+        for record in records
+        for name in get_args(typing.get_type_hints(record)["kind"])
+    }
+    kind = value.get("kind")
+    if not isinstance(kind, str) or kind not in by_kind:
+        got = _shown(kind) if "kind" in value else "nothing"
         raise ConfigError(f"{_join(path, 'kind')}: got {got}, expected one of {', '.join(by_kind)}")
-    return by_kind[value["kind"]]
+    return by_kind[kind]
 
 
 def _step_into(place: Any, part: str, path: str) -> Any:
     if isinstance(place, list):
         return place[_position(place, part, path)]
     if isinstance(place, dict):
-        return place.setdefault(part, {})
+        if place.get(part) is None:  # "sampling:" with nothing behind it is a mapping to be filled
+            place[part] = {}
+        return place[part]
     raise ConfigError(f"{path}: got {_shown(place)}, expected a mapping or a list")
 
 
@@ -241,6 +277,8 @@ def _position(items: list[Any], part: str, path: str) -> int:
         return names.index(part)
     if part.isdecimal() and int(part) < len(items):
         return int(part)
+    if not items:
+        raise ConfigError(f"{path}: no entry {part!r}, the list is empty")
     known = ", ".join(str(name) for name in names if name is not None) or f"0 to {len(items) - 1}"
     raise ConfigError(f"{path}: no entry {part!r}, expected one of {known}")
 
@@ -263,7 +301,7 @@ def _spoken(hint: Any) -> str:
     if origin is Literal:
         return f"one of {', '.join(str(choice) for choice in inner)}"
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_spoken(kind) for kind in inner)
+        return " or ".join(dict.fromkeys(_spoken(kind) for kind in inner))
     if origin is tuple:
         if inner[-1] is Ellipsis:
             return f"a list, each {_spoken(inner[0])}"
