@@ -13,7 +13,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 
@@ -148,11 +148,6 @@ class _UniqueKeys(yaml.SafeLoader):
     Dates stay texts: no setting is a date, and many names look like one.
     """
 
-    yaml_implicit_resolvers: ClassVar = {
-        letter: [resolver for resolver in resolvers if resolver[0] != _TIMESTAMP]
-        for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: list[Any] = []
         for key_node, _ in node.value:
@@ -165,6 +160,12 @@ class _UniqueKeys(yaml.SafeLoader):
                 )
             seen.append(key)
         return super().construct_mapping(node, deep)
+
+
+_UniqueKeys.yaml_implicit_resolvers = {
+    letter: [resolver for resolver in resolvers if resolver[0] != _TIMESTAMP]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def _convert(hint: Any, value: Any, path: str) -> Any:
