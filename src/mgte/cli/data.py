@@ -29,7 +29,7 @@ EXAMPLE = (
 )
 CONFIG_EXAMPLE = """CONFIG, for example:
   kind: pairs                   # or texts, groups, vectors
-  near_duplicates: 0.8          # leave out documents that are this similar; 0: exact ones only
+  near_duplicates: 0.8          # leave out texts or pairs that are this similar; 0: exact ones only
   exclude: [data/my-test-set]   # BEIR folders and files whose texts must not occur
   sources:
     - path: data/*.jsonl.gz

@@ -71,8 +71,9 @@ class DatasetConfig:
         kind: "texts" for masked language modelling, "pairs" (query, document), "groups" (query,
             positives, hard negatives), "vectors" (texts with a teacher's vectors).
         sources: Raw sources.
-        near_duplicates: Texts whose estimated Jaccard similarity is at least this are removed; 0
-            removes exact duplicates only.
+        near_duplicates: Texts (of pairs and groups: query and first document taken together) whose
+            estimated Jaccard similarity is at least this are removed; 0 removes exact duplicates
+            only.
         min_characters: Shorter texts and documents are left out and counted; queries must not be
             empty.
         teacher: Embedding model that makes the vectors of kind "vectors".

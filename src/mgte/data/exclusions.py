@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mgte.data.hashing import text_hash
-from mgte.data.source_files import find_files
+from mgte.data.source_files import SourceFile, find_files
 from mgte.text import read_corpus, read_queries, read_records
 
 
@@ -30,6 +30,30 @@ def excluded_hashes(patterns: Iterable[str], root: Path) -> set[int]:
             hashes.update(text_hash(text) for text in texts)
     hashes.discard(text_hash(""))
     return hashes
+
+
+def excluded_files(patterns: Iterable[str], root: Path) -> list[SourceFile]:
+    """Files that `excluded_hashes` reads; of a folder all that lie in it.
+
+    Args:
+        patterns: As there.
+        root: As there.
+
+    Returns:
+        Files, each once, in a fixed order.
+
+    Raises:
+        DataError: There is no such folder or file.
+    """
+    found: dict[str, SourceFile] = {}
+    for pattern in patterns:
+        for place in find_files(pattern, root):
+            inside = sorted(place.path.iterdir()) if place.path.is_dir() else [place.path]
+            for path in inside:
+                name = place.name + path.as_posix().removeprefix(place.path.as_posix())
+                if path.is_file():
+                    found[name] = SourceFile(path=path, name=name)
+    return list(found.values())
 
 
 def _folder_texts(folder: Path) -> Iterator[str]:

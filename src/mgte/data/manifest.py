@@ -81,6 +81,7 @@ class Manifest:
         languages: Languages, numbered in this order.
         inputs: Raw files, numbered in this order.
         files: Files of the folder.
+        excluded: Files whose texts were left out; None in folders of before they were noted.
     """
 
     format_version: int
@@ -96,6 +97,7 @@ class Manifest:
     languages: tuple[str, ...]
     inputs: tuple[InputFile, ...]
     files: tuple[StoredFile, ...] = field(default_factory=tuple)
+    excluded: tuple[InputFile, ...] | None = None
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

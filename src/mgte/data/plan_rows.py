@@ -169,6 +169,8 @@ def cut_texts(rows: IntArray, lengths: IntArray, room: int) -> tuple[IntArray, I
 
 def _is_thinned(lengths: IntArray, config: DataConfig, seed: int) -> IntArray:
     sampling = config.sampling
+    if sampling.short_below <= 0:
+        return np.zeros(len(lengths), dtype=np.bool_)
     draws = uniforms(mix_seed(seed, "thinning"), np.arange(len(lengths)))
     return np.asarray((lengths < sampling.short_below) & (draws >= sampling.short_keep))
 

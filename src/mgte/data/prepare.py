@@ -8,7 +8,7 @@ from pathlib import Path
 from mgte.data.atomic_folder import building_folder
 from mgte.data.config import DatasetConfig
 from mgte.data.dataset import TOKENIZER_FOLDER, PreparedDataset, open_dataset
-from mgte.data.exclusions import excluded_hashes
+from mgte.data.exclusions import excluded_files, excluded_hashes
 from mgte.data.kind_writers import (
     EncodeVectors,
     KindWriter,
@@ -32,12 +32,15 @@ from mgte.data.manifest import (
 )
 from mgte.data.raw_rows import RawSource, batched_rows, find_sources
 from mgte.data.row_filter import RowFilter
+from mgte.data.source_files import SourceFile
 from mgte.data.token_shards import DEFAULT_SHARD_BYTES
 from mgte.errors import ConfigError, DataError
 from mgte.text import Tokenizer
 
 # Rows of one source by language.
 _RowCounts = dict[str, dict[str, int]]
+# Sources and languages are numbered in 16 bits.
+_MOST_NAMES = 2**16
 
 
 def prepare_dataset(
@@ -58,7 +61,8 @@ def prepare_dataset(
 
     Args:
         config: What is read and what is left out.
-        out: Folder to make. One that exists with the same settings and raw files is kept.
+        out: Folder to make. One that exists is kept where settings, and names and sizes of the raw
+            and excluded files, are the same.
         tokenizer: Tokenises or counts tokens; a copy is stored.
         root: Folder from which the paths of the settings count.
         encode_vectors: The teacher of kind "vectors": texts to vectors [texts, dim].
@@ -85,7 +89,9 @@ def prepare_dataset(
     sources = find_sources(config, root)
     row_filter = RowFilter(config, excluded_hashes(config.exclude, root))
     with building_folder(out) as folder:
-        inputs, languages = _describe_inputs(sources), dict[str, int]()
+        inputs = _describe_inputs(_files_of(sources))
+        excluded = _describe_inputs(excluded_files(config.exclude, root))
+        languages = dict[str, int]()
         if config.kind == "texts":
             writer: KindWriter = TextWriter(
                 folder,
@@ -105,7 +111,8 @@ def prepare_dataset(
                 raise _nothing_left(out, row_filter)
             content = writer.finish()
         described = _describe_sources(sources, row_filter, counts)
-        _store_manifest(folder, config, tokenizer, content, (described, inputs, list(languages)))
+        parts = (described, inputs, excluded, list(languages))
+        _store_manifest(folder, config, tokenizer, content, parts)
     return open_dataset(out, tokenizer=tokenizer)
 
 
@@ -125,6 +132,12 @@ def _write_rows(
         rows = tag_languages([kept for row in batch if (kept := row_filter.clean(row))])
         for row in rows:
             languages.setdefault(row.language, len(languages))
+            if len(languages) > _MOST_NAMES:
+                raise DataError(
+                    f"{row.place}: got language number {len(languages):,} ({row.language[:60]!r}), "
+                    f"expected at most {_MOST_NAMES:,}",
+                    hint="does `language_field` name the column of the languages?",
+                )
         for row, is_stored in zip(rows, writer.write(rows) if rows else (), strict=True):
             if is_stored:
                 counts[row.source][row.language] += 1
@@ -145,23 +158,41 @@ def _kept(config: DatasetConfig, out: Path, tokenizer: Tokenizer, root: Path) ->
             "folder or the same settings",
             hint=hint,
         )
-    try:
-        inputs = _describe_inputs(find_sources(config, root))
-    except DataError:  # the machine that trains need not have the raw files
-        inputs = manifest.inputs
-    if inputs != manifest.inputs:
+    if manifest.inputs != _if_there(lambda: _files_of(find_sources(config, root)), manifest.inputs):
         raise DataError(f"{out}: its raw files have changed since it was prepared", hint=hint)
+    if manifest.excluded != _if_there(
+        lambda: excluded_files(config.exclude, root), manifest.excluded
+    ):
+        raise DataError(
+            f"{out}: the texts to leave out have changed since it was prepared", hint=hint
+        )
     return open_dataset(out, tokenizer=tokenizer)
+
+
+def _if_there(
+    find: Callable[[], list[SourceFile]], stored: tuple[InputFile, ...] | None
+) -> tuple[InputFile, ...] | None:
+    """Files as they are now; as they were where the machine that trains does not have them."""
+    if stored is None:
+        return None
+    try:
+        return _describe_inputs(find())
+    except DataError:
+        return stored
 
 
 def _numbers(names: Iterable[str]) -> dict[str, int]:
     return {name: number for number, name in enumerate(dict.fromkeys(names))}
 
 
-def _describe_inputs(sources: list[RawSource]) -> tuple[InputFile, ...]:
-    files = {file.name: file.path for source in sources for file in source.files}
+def _files_of(sources: list[RawSource]) -> list[SourceFile]:
+    return [file for source in sources for file in source.files]
+
+
+def _describe_inputs(files: list[SourceFile]) -> tuple[InputFile, ...]:
+    paths = {file.name: file.path for file in files}
     return tuple(
-        InputFile(name=name, size_bytes=path.stat().st_size) for name, path in files.items()
+        InputFile(name=name, size_bytes=path.stat().st_size) for name, path in paths.items()
     )
 
 
@@ -186,10 +217,12 @@ def _store_manifest(
     config: DatasetConfig,
     tokenizer: Tokenizer,
     content: StoredRows,
-    manifest_parts: tuple[tuple[StoredSource, ...], tuple[InputFile, ...], list[str]],
+    manifest_parts: tuple[
+        tuple[StoredSource, ...], tuple[InputFile, ...], tuple[InputFile, ...], list[str]
+    ],
 ) -> None:
     """Copy the tokenizer and write the manifest, which makes the folder complete."""
-    sources, inputs, languages = manifest_parts
+    sources, inputs, excluded, languages = manifest_parts
     files = describe_files(folder, content.files)
     names = [[source.name for source in sources], languages]
     tokenizer.save(folder / TOKENIZER_FOLDER)
@@ -209,6 +242,7 @@ def _store_manifest(
         languages=tuple(languages),
         inputs=inputs,
         files=(*files, *describe_files(folder, copied)),
+        excluded=excluded,
     )
     write_manifest(folder, manifest)
 

@@ -1,5 +1,6 @@
 """Fields of one row of a file, checked; every fault names file, line, field and what is there."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,8 @@ class RecordFields:
                 raise DataError(
                     f"{self.place}: field `{column}` holds {_kind(item)}, expected numbers"
                 )
+            if math.isinf(item):  # NaN stands for a score that nobody gave
+                raise DataError(f"{self.place}: field `{column}` holds {item}, expected numbers")
         if items and len(items) != num_expected:
             raise DataError(
                 f"{self.place}: field `{column}` holds {len(items)} scores, expected one for each "

@@ -18,7 +18,8 @@ class RowFilter:
     * "too_short": the query is empty, or no document is long enough;
     * "excluded": one of its texts is a text of the `exclude` collections;
     * "duplicate": a row with the same text, or the same query and positives, was kept;
-    * "near_duplicate": its text, or first document, is nearly that of a kept row.
+    * "near_duplicate": its text, or query and first document taken together, are nearly those of
+      a kept row.
 
     And for leaving out single documents of a group: "document_too_short", "document_repeated" (it
     stands in the row twice, or a negative is also a positive).
@@ -66,7 +67,7 @@ class RowFilter:
         key = combined_hash(texts[text] for text in (row.query, row.teacher_text, *row.documents))
         if key in self._seen:
             return None, "duplicate"
-        if self._near is not None and not self._near.add(row.documents[0]):
+        if self._near is not None and not self._near.add(_whole_text(row)):
             return None, "near_duplicate"
         self._seen.add(key)
         return row, ""
@@ -107,6 +108,11 @@ class RowFilter:
 
 def _texts_of(row: RawRow) -> list[str]:
     return [row.query, row.teacher_text, *row.documents, *row.negatives]
+
+
+def _whole_text(row: RawRow) -> str:
+    """What near duplicates are looked for in: other questions on the same document are not."""
+    return f"{row.query}\n{row.documents[0]}" if row.query else row.documents[0]
 
 
 def _picked(scores: Sequence[float], indices: Sequence[int]) -> tuple[float, ...]:

@@ -251,6 +251,7 @@ class RowShards:
                 raise _damaged(path, error) from error
             if len(self._open) > _MAX_OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(shard)
         return self._open[shard]
 
     def _guarded(self, shard: int, read: Any) -> Any:

@@ -27,7 +27,9 @@ def mix_seed(*parts: int | str) -> int:
     Returns:
         A seed from 0 to 2^63 - 1, the same on every machine.
     """
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    # NumPy's integers would be written in another way, and differently by its versions.
+    plain = tuple(part if isinstance(part, str) else int(part) for part in parts)
+    digest = hashlib.blake2b(repr(plain).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 

@@ -25,7 +25,7 @@ _TOKEN_BYTES = 4
 _COLUMNS: dict[str, tuple[str, Any]] = {
     "source_ids": ("H", np.uint16),
     "language_ids": ("H", np.uint16),
-    "file_ids": ("L", np.uint32),
+    "file_ids": ("I", np.uint32),
     "file_rows": ("q", np.int64),
 }
 

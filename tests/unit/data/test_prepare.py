@@ -237,6 +237,33 @@ def test_a_complete_folder_is_kept_and_another_is_never_overwritten(tmp_path, to
         prepare(config)
 
 
+def test_a_folder_is_not_kept_when_other_texts_are_to_be_left_out(tmp_path, tokenizer) -> None:
+    write_rows(tmp_path / "a.jsonl", [{"text": sentence(i)} for i in range(5)])
+    write_rows(tmp_path / "test" / "corpus.jsonl", [{"_id": "1", "text": "never seen"}])
+    write_rows(tmp_path / "test" / "queries.jsonl", [{"_id": "1", "text": "never asked"}])
+    config = dataset_config("texts", {"path": "a.jsonl"}, exclude=["test"])
+
+    def prepare() -> int:
+        made = prepare_dataset(config, tmp_path / "out", tokenizer=tokenizer, root=tmp_path)
+        return made.num_rows
+
+    assert prepare() == prepare() == 5
+    write_rows(tmp_path / "test" / "queries.jsonl", [{"_id": "1", "text": sentence(0)}])
+    with pytest.raises(DataError, match="the texts to leave out have changed"):
+        prepare()
+    (tmp_path / "test").rename(tmp_path / "elsewhere")  # a machine that only trains
+    assert prepare() == 5
+
+
+def test_a_column_that_holds_no_languages_is_refused(tmp_path, tokenizer, monkeypatch) -> None:
+    monkeypatch.setattr("mgte.data.prepare._MOST_NAMES", 3)
+    write_rows(tmp_path / "a.jsonl", [{"text": sentence(i), "id": f"n{i}"} for i in range(4)])
+    config = dataset_config("texts", {"path": "a.jsonl", "language_field": "id"})
+    with pytest.raises(DataError, match=r"a\.jsonl:4: got language number 4 \('n3'\)"):
+        prepare_dataset(config, tmp_path / "out", tokenizer=tokenizer, root=tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_killed_preparation_leaves_nothing_that_looks_complete(tmp_path, tokenizer_folder):
     with gzip.open(tmp_path / "a.jsonl.gz", "wt", compresslevel=1) as file:
         for i in range(60_000):

@@ -109,6 +109,10 @@ def test_a_missing_field_names_the_place_and_the_fields_there(tmp_path: Path, na
         ({"query": "q", "positives": [["p"]]}, "field `positives` holds a list, expected a string"),
         ({"query": "q", "positives": ["p"], "positive_scores": [1, 2]}, "holds 2 scores"),
         ({"query": "q", "positives": ["p"], "positive_scores": ["1"]}, "holds a string, expected"),
+        (
+            {"query": "q", "positives": ["p"], "positive_scores": [float("inf")]},
+            "g.jsonl:1: field `positive_scores` holds inf, expected numbers",
+        ),
         (["q", "p"], "got a list, expected a row with fields"),
         ("q", "got plain text, expected a row with named fields"),
     ],

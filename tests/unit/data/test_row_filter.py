@@ -40,13 +40,18 @@ def test_pairs_are_duplicates_where_both_sides_are() -> None:
     assert chosen.removed["s"] == {"duplicate": 1, "too_short": 2}
 
 
-def test_near_duplicates_of_pairs_are_looked_for_in_documents() -> None:
+def test_near_duplicates_of_pairs_are_looked_for_in_both_sides() -> None:
     long = "the tide rises and falls because the moon pulls on the water of the sea"
-    pairs = [("a", long), ("b", long + "."), ("a", "other")]
-    for threshold, num_kept in ((0.0, 3), (0.8, 2)):
+    pairs = [
+        ("why does the tide rise", long),
+        ("why does the tide rise?", long + "."),  # nearly the first
+        ("which body moves all oceans of the earth, and by what force", long),  # another question
+        ("why does the tide rise", "other"),
+    ]
+    for threshold, num_kept in ((0.0, 4), (0.8, 3)):
         chosen = made_filter("pairs", near_duplicates=threshold)
         assert sum(chosen.clean(row(d, query=q)) is not None for q, d in pairs) == num_kept
-        assert chosen.removed["s"].get("near_duplicate", 0) == 3 - num_kept
+        assert chosen.removed["s"].get("near_duplicate", 0) == 4 - num_kept
 
 
 def test_any_text_of_a_row_can_exclude_it() -> None:

@@ -56,6 +56,16 @@ def test_little_memory_gives_the_same_rows(folder: Path, monkeypatch) -> None:
     assert len(shards._cache) == 1
 
 
+def test_a_file_in_use_stays_open(folder: Path, monkeypatch) -> None:
+    monkeypatch.setattr(row_shards, "_CACHE_BYTES", 1)
+    monkeypatch.setattr(row_shards, "_MAX_OPEN_FILES", 2)
+    shards = opened(folder)
+    shards._opened(0), shards._opened(1)
+    used = shards._opened(0)
+    shards._opened(2)
+    assert shards._opened(0) is used
+
+
 def test_others_read_the_files(folder: Path) -> None:
     table = pq.read_table(folder)
     assert table.column("query").to_pylist() == [f"q{i}" for i in range(NUM_ROWS)]
