@@ -48,7 +48,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--corpus",
         metavar="FILE",
-        help="documents to search, a file or BEIR folder (default: those of the same source)",
+        help="documents to search, a file or BEIR folder (default: those of the same source; of a "
+        "BEIR folder its corpus)",
     )
     rules = parser.add_argument_group("which documents become negatives")
     rules.add_argument(
@@ -108,8 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_group_file(arguments.out)
     if arguments.report is not None and not Path(arguments.report).resolve().parent.is_dir():
         raise DataError(f"{arguments.report}: no such folder, expected one to write in")
-    groups = read(arguments)
-    corpus = None if arguments.corpus is None else read_texts_of(arguments.corpus)
+    groups, corpora = read(arguments)
+    corpus = corpora if arguments.corpus is None else read_texts_of(arguments.corpus)
     from mgte.inference import Embedder
 
     mined = mine_negatives(
@@ -132,9 +133,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def read(arguments: argparse.Namespace) -> "list[TrainingGroup]":
-    """Groups of all files."""
-    from mgte.search import read_groups
+def read(arguments: argparse.Namespace) -> "tuple[list[TrainingGroup], dict[str, list[str]]]":
+    """Groups of all files, and the documents of BEIR folders by source."""
+    from mgte.search import is_collection, read_groups
 
     known = ("query", "positives", "negatives", "source", "language")
     fields = {}
@@ -143,10 +144,13 @@ def read(arguments: argparse.Namespace) -> "list[TrainingGroup]":
         if not sign or name not in known:
             raise ConfigError(f"--field: got {text!r}, expected NAME=COLUMN of {', '.join(known)}")
         fields[name] = column
-    groups = []
+    groups, corpora = list["TrainingGroup"](), dict[str, list[str]]()
     for path in arguments.pairs:
-        groups += read_groups(path, split=arguments.split, source=arguments.source, fields=fields)
-    return groups
+        found = read_groups(path, split=arguments.split, source=arguments.source, fields=fields)
+        if arguments.corpus is None and is_collection(path):
+            corpora.setdefault(found[0].source, []).extend(read_texts_of(path))
+        groups += found
+    return groups, corpora
 
 
 def read_texts_of(path: str) -> list[str]:
@@ -181,6 +185,12 @@ def tell(mined: "Mined", arguments: argparse.Namespace) -> None:
         f"{report.left_out['teacher']:,} by the reranker; "
         f"{report.num_without.total():,} queries had too few negatives"
     )
+    if not mined.groups:
+        first, last = arguments.window
+        say(
+            f"hint: the window takes ranks {first} to {last} of the documents that are no "
+            "positives; a small collection needs a lower one, or a --corpus"
+        )
     if arguments.json:
         write_json(
             {

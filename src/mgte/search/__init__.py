@@ -1,7 +1,7 @@
 """Finding things with models: exact nearest texts, hard negatives."""
 
 from mgte.search.encoding import TextVectors, encode_texts
-from mgte.search.group_files import check_group_file, read_groups, write_groups
+from mgte.search.group_files import check_group_file, is_collection, read_groups, write_groups
 from mgte.search.inverted_lists import InvertedLists
 from mgte.search.mine_negatives import Mined, Teacher, mine_negatives
 from mgte.search.mining_report import Candidate, MiningReport
@@ -23,6 +23,7 @@ __all__ = [
     "check_group_file",
     "check_vectors",
     "encode_texts",
+    "is_collection",
     "mine_negatives",
     "nearest_rows",
     "rank_positive",

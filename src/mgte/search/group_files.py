@@ -60,10 +60,10 @@ def read_groups(
     """
     place = Path(path)
     name = source or place.name.split(".")[0]
-    if (place / _PREPARED).is_file():
-        rows = _prepared_rows(place)
-    elif place.is_dir():
+    if is_collection(place):
         rows = _beir_rows(place, split)
+    elif place.is_dir():
+        rows = _prepared_rows(place)
     else:
         rows = _file_rows(place, fields or {})
     merged: dict[tuple[str, str], TrainingGroup] = {}
@@ -80,6 +80,11 @@ def read_groups(
     if not merged:
         raise DataError(f"{path}: holds no rows, expected at least one")
     return list(merged.values())
+
+
+def is_collection(path: str | Path) -> bool:
+    """Whether `read_groups` takes a path for a BEIR folder."""
+    return Path(path).is_dir() and not (Path(path) / _PREPARED).is_file()
 
 
 def write_groups(path: str | Path, groups: Sequence[TrainingGroup]) -> None:

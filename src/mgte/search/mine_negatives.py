@@ -1,6 +1,6 @@
 """mine_negatives: documents that a model takes for answers and that are none."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mgte.data import text_hash
 from mgte.errors import DataError
 from mgte.inference import Embedder
 from mgte.search.encoding import encode_texts
@@ -47,7 +48,7 @@ def mine_negatives(
     groups: Sequence[TrainingGroup],
     embedder: Embedder,
     *,
-    corpus: Sequence[str] | None = None,
+    corpus: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
     teacher: Teacher | None = None,
     config: MiningConfig | None = None,
     encode_options: dict[str, Any] | None = None,
@@ -55,13 +56,14 @@ def mine_negatives(
     """Choose hard negatives for every query from the documents nearest to it.
 
     The search is exact. Memory is needed for the vectors of one source, and for the scores of some
-    hundred queries. The same inputs give the same negatives.
+    hundred queries. The same inputs give the same negatives. A text that differs from a positive
+    in case, width or white space only counts as the positive, as everywhere in training.
 
     Args:
         groups: Queries with their positives; known negatives serve as documents.
         embedder: The model that searches.
-        corpus: Documents that are searched, beside all positives; None means, for each query, all
-            documents of the groups of its source.
+        corpus: Documents that are searched, beside all positives. By source: those of the query's
+            source, beside all documents of its groups; None means these alone.
         teacher: Scores the query's positives and candidates again; leaves out false negatives,
             and its scores are the ones that are written.
         config: The rules; None means the defaults.
@@ -71,19 +73,26 @@ def mine_negatives(
         Groups in the given order, without those that have too few negatives, and the report.
 
     Raises:
-        DataError: There is no group, or a model gives NaN.
+        DataError: There is no group, a positive is empty, or a model gives NaN.
     """
     config = config or MiningConfig()
     if not groups:
         raise DataError("groups: got none, expected at least one")
+    for group in groups:
+        if not all(text.strip() for text in group.positives):
+            raise DataError(f"query {group.query[:60]!r}: has an empty positive, expected text")
     report = MiningReport(settings={name: str(value) for name, value in asdict(config).items()})
     rows_of_source: dict[str, list[int]] = {}
+    by_source = {} if corpus is None else corpus
+    is_shared = not isinstance(by_source, Mapping)
     for row, group in enumerate(groups):
-        rows_of_source.setdefault("" if corpus is not None else group.source, []).append(row)
+        rows_of_source.setdefault("" if is_shared else group.source, []).append(row)
     mined: dict[int, TrainingGroup] = {}
-    for rows in rows_of_source.values():
+    for source_name, rows in rows_of_source.items():
         chosen = [groups[row] for row in rows]
-        texts = list(dict.fromkeys([*(corpus or ()), *_documents_of(chosen, corpus is None)]))
+        more = by_source.get(source_name, ()) if isinstance(by_source, Mapping) else by_source
+        documents = dict.fromkeys([*more, *_documents_of(chosen, with_negatives=not is_shared)])
+        texts = [text for text in documents if text.strip()]
         source = _Source(chosen, texts, embedder, encode_options or {})
         for start in range(0, len(rows), _QUERIES_PER_BLOCK):
             block = range(start, min(start + _QUERIES_PER_BLOCK, len(rows)))
@@ -109,13 +118,15 @@ class _Source:
         self._groups = groups
         self._texts = texts
         self._row_of_text = {text: row for row, text in enumerate(texts)}
-        self._rows_of_key: dict[str, list[int]] = {}
+        self._rows_of_key: dict[int, list[int]] = {}
         for row, text in enumerate(texts):
-            self._rows_of_key.setdefault(_key(text), []).append(row)
+            self._rows_of_key.setdefault(text_hash(text), []).append(row)
         # A query that stands in several groups has the answers of all of them.
-        self._answers: dict[str, set[str]] = {}
+        self._answers: dict[int, set[int]] = {}
         for group in groups:
-            self._answers.setdefault(_key(group.query), set()).update(map(_key, group.positives))
+            self._answers.setdefault(text_hash(group.query), set()).update(
+                map(text_hash, group.positives)
+            )
         encode_query = partial(embedder.encode_query, **encode_options)
         encode_document = partial(embedder.encode_document, **encode_options)
         queries = encode_texts(encode_query, [group.query for group in groups]).dense
@@ -159,7 +170,7 @@ class _Source:
         return [self._finish(one, config, report) for one in pending]
 
     def _forbidden_rows(self, group: TrainingGroup) -> set[int]:
-        keys = {_key(group.query)} | self._answers[_key(group.query)]
+        keys = {text_hash(group.query)} | self._answers[text_hash(group.query)]
         return {row for key in keys for row in self._rows_of_key.get(key, ())}
 
     def _positive_scores(self, index: int) -> FloatArray:
@@ -271,8 +282,3 @@ def _documents_of(groups: Sequence[TrainingGroup], with_negatives: bool) -> list
     if with_negatives:
         texts += [text for group in groups for text in group.negatives]
     return texts
-
-
-def _key(text: str) -> str:
-    """Texts that differ in white space or case only are the same text."""
-    return " ".join(text.split()).casefold()

@@ -48,6 +48,8 @@ class MiningConfig:
         for name in ("num_negatives", "min_negatives", "teacher_pool"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, expected at least 1")
+        if self.seed < 0:
+            raise ConfigError(f"seed: got {self.seed}, expected at least 0")
         if self.min_negatives > self.num_negatives:
             raise ConfigError(
                 f"min_negatives: got {self.min_negatives}, expected at most num_negatives "

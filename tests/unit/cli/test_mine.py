@@ -63,3 +63,26 @@ def test_what_is_wrong_is_said_before_the_model_is_loaded(mgte, pairs, tmp_path)
     out = ("--out", tmp_path / "x.jsonl")
     assert "expected 1 <= first" in mgte(*words, *out, "--window", "5", "2").err
     assert "--field: got 'text'" in mgte(*words, *out, "--field", "text").err
+
+
+def test_the_corpus_of_a_collection_is_searched(mgte, tiny_embedder, pairs, tmp_path) -> None:
+    folder = tmp_path / "plants"
+    (folder / "qrels").mkdir(parents=True)
+    texts = {str(number): document for number, (_, document) in enumerate(PAIRS)}
+    corpus = [json.dumps({"_id": name, "text": text}) for name, text in texts.items()]
+    (folder / "corpus.jsonl").write_text("\n".join(corpus) + "\n")
+    (folder / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "tide"}) + "\n")
+    (folder / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nq\t0\t1\n")
+    out = tmp_path / "groups.jsonl"
+    words = ("mine", folder, "--model", tiny_embedder, "--out", out, "--relative-margin", "0")
+    assert mgte(*words, "--window", "1", "9").code == 0
+    group = json.loads(out.read_text())
+    assert set(group["negatives"]) == set(texts.values()) - {PAIRS[0][1]}
+    assert group["source"] == "plants"
+
+
+def test_a_window_behind_the_last_document_is_told(mgte, tiny_embedder, pairs, tmp_path) -> None:
+    out = tmp_path / "groups.jsonl"
+    result = mgte("mine", pairs, "--model", tiny_embedder, "--out", out)
+    assert result.code == 0
+    assert "the window takes ranks 10 to 100" in result.err

@@ -95,13 +95,32 @@ def test_drawn_negatives_come_from_the_window_and_are_repeatable() -> None:
 
 def test_a_copy_of_a_positive_is_never_a_negative() -> None:
     groups = [
-        TrainingGroup(query="q", positives=("The Answer",), negatives=("the  answer", "Q", "x")),
+        TrainingGroup(
+            query="q",
+            positives=("The Answer",),
+            negatives=("the  answer", "ＴＨＥ answer", "Q", "x", " "),
+        ),
         TrainingGroup(query="Q", positives=("another answer",)),
     ]
     config = MiningConfig(window=(1, 9), relative_margin=None)
     mined = mine_negatives(groups, EMBEDDER, config=config)
     # Both groups ask the same, so neither positive is a negative of the other.
     assert [set(group.negatives) for group in mined.groups] == [{"x"}, {"x"}]
+
+
+def test_a_corpus_by_source_serves_its_own() -> None:
+    config = MiningConfig(window=(1, 500), num_negatives=500, relative_margin=None)
+    corpus = {"a": ["extra 1", ""], "c": ["extra 2"]}
+    mined = mine_negatives(GROUPS, EMBEDDER, corpus=corpus, config=config)
+    for group in mined.groups:
+        own = {text for other in GROUPS if other.source == group.source for text in other.positives}
+        more = {"extra 1"} if group.source == "a" else set()
+        assert set(group.negatives) == (own | more) - set(group.positives)
+
+
+def test_an_empty_positive_is_refused() -> None:
+    with pytest.raises(DataError, match="query 'q': has an empty positive"):
+        mine_negatives([TrainingGroup(query="q", positives=(" ",))], EMBEDDER)
 
 
 def test_a_given_corpus_serves_all_sources() -> None:
@@ -165,6 +184,7 @@ def test_the_report_counts_every_candidate_once() -> None:
         {"choice": "best"},
         {"reference": "best"},
         {"num_negatives": 2, "min_negatives": 3},
+        {"seed": -1},
     ],
 )
 def test_settings_are_checked(values) -> None:
