@@ -39,7 +39,8 @@ def merge_models(
 
     Args:
         models: Folders, known names or hub ids; at least two.
-        out: Folder to write. Tokenizer, prompts and limits come from the first model.
+        out: Folder to write, none of the models. Tokenizer, prompts and limits come from the first
+            model.
         method: "linear" averages. "slerp" walks from the first of two models to the second on the
             sphere, tensor by tensor. "ties" adds to `base` what the models agree on: each model's
             change is trimmed to its largest entries, signs are elected, entries of the elected
@@ -64,6 +65,8 @@ def merge_models(
     origin = open_model(base) if base is not None else None
     for other in [*opened[1:], *([origin] if origin else [])]:
         _check_alike(opened[0], other)
+    if any(folder.path.resolve() == Path(out).resolve() for folder in (*opened, origin) if folder):
+        raise ConfigError(f"out: got {out}, which is one of the models, expected another folder")
     loaded = [load_weights(folder) for folder in opened]
     states = [one.model.state_dict() for one in loaded]
     with torch.no_grad():

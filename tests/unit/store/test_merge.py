@@ -164,3 +164,12 @@ def test_slerp_takes_two(tmp_path) -> None:
         merge_models(["a", "b", "c"], tmp_path, method="slerp")
     with pytest.raises(ConfigError, match="got 1, expected at least two"):
         merge_models(["a"], tmp_path)
+
+
+def test_a_model_is_not_overwritten_by_its_merger(make_model, tmp_path) -> None:
+    models = [make_model(name, seed) for seed, name in enumerate("ab")]
+    before = weights_of(models[1])
+    with pytest.raises(ConfigError, match="which is one of the models"):
+        merge_models(models, tmp_path / "a" / ".." / "b")
+    for name, value in weights_of(models[1]).items():
+        np.testing.assert_array_equal(value, before[name])
