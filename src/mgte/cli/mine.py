@@ -157,6 +157,8 @@ def read_texts_of(path: str) -> list[str]:
     """Title and text of every document."""
     from mgte.text import read_corpus
 
+    if not Path(path).exists():
+        raise DataError(f"{path}: no such file or folder, expected documents")
     return [document.full_text for document in read_corpus(path)]
 
 

@@ -61,6 +61,8 @@ def read_collection(
         DataError: A file is missing or wrong, an id stands twice, a judgement names a query or
             document that is not there, or nothing is left.
     """
+    if not Path(folder).is_dir():
+        raise DataError(f"{folder}: no such folder, expected a BEIR folder")
     documents = [d for d in read_corpus(folder) if fnmatchcase(d.doc_id, document_ids)]
     if not documents:
         raise DataError(f"{folder}: no document id matches {document_ids!r}, expected some")

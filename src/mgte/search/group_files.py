@@ -59,6 +59,8 @@ def read_groups(
         DataError: The file cannot be read, or a row is not as described.
     """
     place = Path(path)
+    if not place.exists():
+        raise DataError(f"{path}: no such file or folder, expected pairs or groups")
     name = source or place.name.split(".")[0]
     if is_collection(place):
         rows = _beir_rows(place, split)

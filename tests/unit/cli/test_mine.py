@@ -62,6 +62,7 @@ def test_what_is_wrong_is_said_before_the_model_is_loaded(mgte, pairs, tmp_path)
     assert "unknown suffix" in mgte(*words, "--out", tmp_path / "x.csv").err
     out = ("--out", tmp_path / "x.jsonl")
     assert "expected 1 <= first" in mgte(*words, *out, "--window", "5", "2").err
+    assert "no such file or folder" in mgte(*words, *out, "--corpus", tmp_path / "absent").err
     assert "--field: got 'text'" in mgte(*words, *out, "--field", "text").err
 
 

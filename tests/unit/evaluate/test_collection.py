@@ -61,3 +61,8 @@ def test_a_pattern_chooses_documents(beir_folder) -> None:
         read_collection(beir_folder, document_ids="x-*")
     with pytest.raises(DataError, match="judgements name the document"):
         read_collection(beir_folder, document_ids="d[45]")
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path) -> None:
+    with pytest.raises(DataError, match="absent: no such folder, expected a BEIR folder"):
+        read_collection(tmp_path / "absent")

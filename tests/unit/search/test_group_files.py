@@ -113,3 +113,8 @@ def test_an_output_is_checked_before_the_work(tmp_path) -> None:
         check_group_file(tmp_path / "x.txt")
     with pytest.raises(DataError, match="no such folder"):
         check_group_file(tmp_path / "no" / "x.jsonl")
+
+
+def test_a_path_that_is_not_there_is_told(tmp_path) -> None:
+    with pytest.raises(DataError, match="absent: no such file or folder"):
+        read_groups(tmp_path / "absent")
