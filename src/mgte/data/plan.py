@@ -33,6 +33,8 @@ from mgte.errors import CheckpointError, ConfigError
 # Settings that change neither rows nor their order: a run may go on after they were changed.
 _FREE_SETTINGS = ("dataset", "tokens_per_chunk")
 _STEP = "step"
+# Raised with every change to how rows are drawn: a run that is under way must not go on with others.
+_PLAN_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -133,7 +135,7 @@ class BatchPlan:
         self._step = 0
         self._drawn = np.zeros(len(self.rows.cells), dtype=np.int64)
         settings = {k: v for k, v in to_dict(config).items() if k not in _FREE_SETTINGS}
-        facts = [dataset.fingerprint, settings, seed, stage, to_dict(shape)]
+        facts = [_PLAN_VERSION, dataset.fingerprint, settings, seed, stage, to_dict(shape)]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         self.fingerprint = digest.hexdigest()
 
