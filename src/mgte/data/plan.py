@@ -33,7 +33,7 @@ from mgte.errors import CheckpointError, ConfigError
 # Settings that change neither rows nor their order: a run may go on after they were changed.
 _FREE_SETTINGS = ("dataset", "tokens_per_chunk")
 _STEP = "step"
-# Raised with every change to how rows are drawn: a run that is under way must not go on with others.
+# Raised with every change to how rows are drawn: a run under way must not go on with other rows.
 _PLAN_VERSION = 1
 
 
