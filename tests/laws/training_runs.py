@@ -75,12 +75,19 @@ def recipe_values(tokenizer: Path, **stage: Any) -> dict[str, Any]:
 
 
 def run_here(values: dict[str, Any], out: Path, root: Path, **options: Any) -> Any:
-    """Run a recipe in this process."""
+    """Run a recipe in this process, on one thread as `child`: sums depend on their number."""
+    import torch
+
     from mgte.config import from_dict
     from mgte.train import Recipe, RunOptions, World, run_recipe
 
     record = from_dict(Recipe, values)
-    return run_recipe(record, out, world=World(), options=RunOptions(data_root=root, **options))
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return run_recipe(record, out, world=World(), options=RunOptions(data_root=root, **options))
+    finally:
+        torch.set_num_threads(num_threads)
 
 
 def weights_of(out: Path, stage: str = "01-mlm") -> bytes:
