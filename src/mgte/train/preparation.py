@@ -26,6 +26,9 @@ from mgte.train.stage_parts import Evaluator, Sink
 from mgte.train.world import World
 
 _POLL_SECONDS = 0.5
+# Up to this size, prepared data is read once before training to see that no byte has changed: half
+# a minute. Of larger data sizes are checked; `mgte data inspect --verify` does the rest.
+_VERIFIED_BYTES = 16 << 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,16 +137,19 @@ def prepare_datasets(
 
     Raises:
         ConfigError: Settings cannot work.
-        DataError: A raw file cannot be read, or nothing is left of it.
+        DataError: A raw file cannot be read, or nothing is left of it; a prepared one is damaged.
         BackendUnavailableError: A package that the settings need is absent.
     """
     needed = [stage.data.dataset for stage in recipe.stages if not folder.is_done(stage.name)]
     for name in dict.fromkeys(needed):
-        if name not in recipe.datasets:
-            continue
         if world.is_first:
-            _prepare(name, recipe, folder.dataset(name), tokenizer, options)
-        _wait_for(folder.dataset(name) / "manifest.json")
+            if name in recipe.datasets:
+                _prepare(name, recipe, folder.dataset(name), tokenizer, options)
+            dataset = open_prepared(name, recipe, folder, tokenizer, options)
+            if sum(file.size_bytes for file in dataset.manifest.files) <= _VERIFIED_BYTES:
+                open_dataset(dataset.path, tokenizer=tokenizer, verify=True)
+        if name in recipe.datasets:
+            _wait_for(folder.dataset(name) / "manifest.json")
 
 
 def located(name: str, root: Path) -> str:

@@ -38,6 +38,20 @@ def values(tokenizer_folder: Path) -> dict[str, Any]:
     return {**values, "stages": [*values["stages"], {**values["stages"][0], **SECOND}]}
 
 
+def test_one_changed_byte_of_prepared_data_is_noticed(
+    values: dict[str, Any], root: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    run_here(values, out, root)
+    (out / "02-long" / "DONE").unlink()
+    shard = max((out / "data" / "texts").rglob("*tokens*"), key=lambda path: path.stat().st_size)
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(bytes(content))
+    with pytest.raises(DataError, match=shard.name):
+        run_here(values, out, root)
+
+
 def test_stages_follow_each_other_and_are_not_done_twice(
     values: dict[str, Any], root: Path, tmp_path: Path
 ) -> None:
