@@ -31,7 +31,7 @@ from mgte.data.raw_texts import read_raw_texts
 from mgte.data.row_costs import LoadKind, RowShape
 from mgte.data.scheduled import value_at
 from mgte.data.seeds import mix_seed
-from mgte.data.train_tokenizer import train_tokenizer
+from mgte.data.train_tokenizer import TokenizerKind, train_tokenizer
 from mgte.data.training_rows import TrainingRows
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "SourceConfig",
     "StepBatches",
     "TokenArray",
+    "TokenizerKind",
     "TrainingRows",
     "VectorBatch",
     "build_loader",

@@ -1,7 +1,7 @@
 """train_tokenizer: a tokenizer for the texts at hand, which knows every text down to its bytes."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -11,8 +11,11 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 from mgte.data.atomic_folder import building_folder
 from mgte.data.language_sample import sample_languages
 from mgte.data.unigram_pieces import WORD_START, learn_pieces
+from mgte.data.wordpiece import build_wordpiece, wordpiece_settings
 from mgte.errors import ConfigError, DataError
 from mgte.text import Tokenizer
+
+TokenizerKind = Literal["unigram", "bpe", "wordpiece"]
 
 # Ids 0 to 3, as XLM-R has them; the mask is the last id.
 _START, _PAD, _END, _UNKNOWN, _MASK = "<s>", "<pad>", "</s>", "<unk>", "<mask>"
@@ -30,8 +33,10 @@ def train_tokenizer(
     out: str | Path,
     *,
     vocab_size: int,
-    kind: Literal["unigram", "bpe"] = "unigram",
+    kind: TokenizerKind = "unigram",
     lowercase: bool = False,
+    start: Tokenizer | None = None,
+    kept: int = 0,
     max_texts: int = 500_000,
     alpha: float = 0.5,
     seed: int = 0,
@@ -41,7 +46,9 @@ def train_tokenizer(
     "unigram" is built as that of XLM-R (NFKC, runs of white space as one space, "▁" at the start of
     words), with bytes for what is not in its alphabet. "bpe" is built on bytes as that of
     ModernBERT (NFC, white space kept). Neither has unknown tokens. Both put `<s> A </s>` around a
-    text and `<s> A </s></s> B </s>` around a pair.
+    text and `<s> A </s></s> B </s>` around a pair. "wordpiece" is built as that of BERT, and may
+    take over entries of a model, whose knowledge of them a stage then starts with (`vocabulary:
+    transfer`); characters that are neither taken over nor in the texts are unknown to it.
 
     Args:
         texts: Language and text.
@@ -49,7 +56,10 @@ def train_tokenizer(
         vocab_size: Tokens, special tokens included.
         kind: Which kind.
         lowercase: Whether capitals are read as small letters: a small vocabulary holds more words,
-            and a sparse head matches them however they are written.
+            and a sparse head matches them however they are written. "wordpiece" drops the
+            diacritics of Latin, Greek and Cyrillic as well, as uncased BERT does.
+        start: Tokenizer whose first entries are taken over ("wordpiece" only); None learns all.
+        kept: How many entries of `start` are taken over.
         max_texts: Texts that are looked at.
         alpha: Languages are drawn with shares to this power.
         seed: Decides which texts are drawn.
@@ -58,7 +68,8 @@ def train_tokenizer(
         The tokenizer.
 
     Raises:
-        ConfigError: The vocabulary is too small for bytes and special tokens.
+        ConfigError: The vocabulary is too small for bytes and special tokens, or `start` is given
+            to a kind that takes nothing over, or is of another kind itself.
         DataError: There is too little text for the vocabulary, or `out` is not empty.
     """
     out = Path(out)
@@ -69,13 +80,20 @@ def train_tokenizer(
     drawn = sample_languages(texts, max_texts=max_texts, alpha=alpha, seed=seed)
     if not drawn:
         raise DataError("tokenizer: got no texts, expected at least one")
-    build = _build_unigram if kind == "unigram" else _build_bpe
-    folding: list[normalizers.Normalizer] = [normalizers.Lowercase()] if lowercase else []
-    backend = build([text[:_MAX_CHARACTERS] for _, text in drawn], vocab_size, folding)
-    _add_frame(backend)
+    if start is not None and kind != "wordpiece":
+        raise ConfigError(f'kind: got "{kind}" with entries to take over, expected "wordpiece"')
+    lines = [text[:_MAX_CHARACTERS] for _, text in drawn]
+    if kind == "wordpiece":
+        backend = build_wordpiece(lines, vocab_size, lowercase=lowercase, start=start, kept=kept)
+        settings = wordpiece_settings()
+    else:
+        build = _build_unigram if kind == "unigram" else _build_bpe
+        backend = build(lines, vocab_size, [normalizers.Lowercase()] if lowercase else [])
+        _add_frame(backend)
+        settings = _settings()
     with building_folder(out) as folder:
         backend.save(str(folder / "tokenizer.json"))
-        text = json.dumps(_settings(), indent=2) + "\n"
+        text = json.dumps(settings, indent=2) + "\n"
         (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
     return Tokenizer.load(out)
 
@@ -148,7 +166,7 @@ def _add_frame(backend: tokenizers.Tokenizer) -> None:
     )
 
 
-def _settings() -> dict[str, object]:
+def _settings() -> Mapping[str, object]:
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": _START,

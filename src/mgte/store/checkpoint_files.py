@@ -1,7 +1,7 @@
 """Files of a checkpoint: config.json and safetensors, whole or sharded, opened without reading.
 
-Weights are memory-mapped: a tensor is read when somebody looks at it. Pickle files are refused,
-because opening one runs code.
+Weights are memory-mapped: a tensor is read when somebody looks at it. Matrices of 8 bits come back
+as float32, their scales with them. Pickle files are refused, because opening one runs code.
 """
 
 import json
@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from mgte.errors import CheckpointError, ConfigError
+from mgte.store.int8_weights import SCALE, dequantize
 
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 FLOAT_DTYPES = ("F32", "F16", "BF16", "F64")
@@ -44,7 +45,8 @@ class CheckpointFiles:
 
     Attributes:
         folder: The folder.
-        tensors: What the headers say, by tensor name.
+        tensors: What the headers say, by tensor name; scales of 8-bit matrices are not listed.
+        scales: What they say of these scales, by the name of the matrix.
 
     Raises:
         CheckpointError: There is no such file, or one is damaged or missing.
@@ -62,6 +64,14 @@ class CheckpointFiles:
                 raise CheckpointError(
                     f"{folder / INDEX}: tensor {name} is not in {file}, as the index says"
                 )
+        self.scales = {
+            name: self.tensors[name + SCALE]
+            for name, info in self.tensors.items()
+            if info.dtype == "I8" and name + SCALE in self.tensors
+        }
+        for name in self.scales:
+            del self.tensors[name + SCALE]
+            self._check_scale(name)
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -69,9 +79,22 @@ class CheckpointFiles:
         return {name: info.shape for name, info in self.tensors.items()}
 
     def read(self, name: str) -> Tensor:
-        """One tensor, memory-mapped, in the type that the file has."""
-        info = self.tensors[name]
-        return cast(Tensor, self._handles[info.file].get_tensor(name))
+        """One tensor: memory-mapped, in the type that the file has; float32 if it has 8 bits."""
+        values = cast(Tensor, self._handles[self.tensors[name].file].get_tensor(name))
+        if name not in self.scales:
+            return values
+        scale = cast(Tensor, self._handles[self.scales[name].file].get_tensor(name + SCALE))
+        return dequantize(values, scale)
+
+    def _check_scale(self, name: str) -> None:
+        info, scale = self.tensors[name], self.scales[name]
+        expected = (*info.shape[:1], 1)
+        if len(info.shape) != 2 or scale.shape != expected or scale.dtype not in FLOAT_DTYPES:
+            raise CheckpointError(
+                f"{self.folder / scale.file}: tensor {name + SCALE} has shape {list(scale.shape)} "
+                f"and type {scale.dtype}, expected one number per row of {name}, of shape "
+                f"{list(info.shape)}"
+            )
 
     def _open(self, file: str) -> None:
         path = self.folder / file

@@ -4,6 +4,7 @@
 4. side files -> settings; 5. tensors -> model.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -148,7 +149,10 @@ def open_model(
         if is_causal is not None:
             config = replace(config, is_causal=is_causal)
         head = family.read_head(raw, strip_shapes(family, files))
-    dtypes = [info.dtype for info in files.tensors.values()]
+    sizes = {name: torch.Size(shape).numel() for name, shape in files.shapes.items()}
+    by_dtype: Counter[str] = Counter()
+    for name, info in files.tensors.items():
+        by_dtype[info.dtype] += sizes[name]
     return ModelDir(
         name=str(model),
         path=path,
@@ -157,8 +161,8 @@ def open_model(
         config=config,
         head=head,
         settings=read_settings(folder, family, config),
-        dtype=max(dtypes, key=dtypes.count, default="F32"),
-        num_parameters=sum(torch.Size(shape).numel() for shape in files.shapes.values()),
+        dtype=max(by_dtype, key=by_dtype.__getitem__, default="F32"),
+        num_parameters=sum(sizes.values()),
     )
 
 

@@ -19,6 +19,7 @@ from mgte.errors import ConfigError
 from mgte.model import EmbeddingModel, Model
 from mgte.store.checkpoint_files import CONFIG, INDEX, WEIGHTS, read_json_object
 from mgte.store.families import FAMILIES, Family
+from mgte.store.int8_weights import quantization_config, quantize_weights
 from mgte.store.model_card import model_card
 from mgte.store.model_dir import TOKENIZER_FILES, ModelDir, family_of, model_dir_of, open_model
 from mgte.store.sentence_files import reranker_keys, sentence_files
@@ -49,17 +50,21 @@ def save_model(
     tokenizer: str | Path | None = None,
     settings: EmbeddingSettings | None = None,
     facts: TrainingFacts | None = None,
+    int8: bool = False,
 ) -> Path:
     """Write a model folder.
 
     Args:
-        model: The model; its weights are written in the type that they have.
+        model: The model; its weights are written in the type that they have, unless `int8`.
         path: Folder to write; files already there are replaced one by one.
         format: "transformers": `new` models become `gte`, others keep their family.
             "sentence-transformers": that and its side files. "new": as Alibaba-NLP/new-impl.
         tokenizer: Folder to copy the tokenizer from; None means where the model came from.
         settings: Pooling, prompts and limits; None means those that the model came with.
         facts: How the model came about, for its card; kept as training_facts.json too.
+        int8: Whether matrices are kept in 8 bits with a scale per row: a quarter of the size of
+            float32, for a cosine of about 0.9999. transformers reads this with the package
+            compressed-tensors.
 
     Returns:
         The folder.
@@ -75,6 +80,9 @@ def save_model(
     if format == "sentence-transformers":
         values |= reranker_keys(model.head_config, values)
     tensors = export_tensors(model.state_dict(), family, model.config, model.head_config)
+    if int8:
+        values["quantization_config"] = quantization_config(tensors)
+        tensors = quantize_weights(tensors)
     texts = {CONFIG: _as_json(values)}
     if format == "sentence-transformers":
         side = sentence_files(model.config, model.head_config, settings)

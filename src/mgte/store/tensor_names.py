@@ -216,7 +216,7 @@ def _check_header(files: CheckpointFiles, binding: Binding) -> None:
                 f"{files.folder / info.file}: tensor {name} has shape {list(info.shape)}, "
                 f"expected {list(expected)} from config.json"
             )
-        if info.dtype not in FLOAT_DTYPES:
+        if info.dtype not in FLOAT_DTYPES and name not in files.scales:
             raise CheckpointError(
                 f"{files.folder / info.file}: tensor {name} has type {info.dtype}, expected one "
                 f"of {', '.join(FLOAT_DTYPES)}"

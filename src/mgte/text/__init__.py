@@ -8,6 +8,7 @@ from mgte.text.embedding_files import (
     write_embeddings,
 )
 from mgte.text.files import COMPRESSIONS, FORMATS, FileFormat, file_format
+from mgte.text.pieces import Piece, vocabulary_pieces
 from mgte.text.records import Document, Qrels, Query, Row, TrainingGroup, TrainingPair
 from mgte.text.retrieval_files import read_corpus, read_qrels, read_queries
 from mgte.text.rows import ID_FIELDS, RawRecord, import_parquet, read_records, read_rows
@@ -22,6 +23,7 @@ __all__ = [
     "Document",
     "FileFormat",
     "Overflow",
+    "Piece",
     "Qrels",
     "Query",
     "RawRecord",
@@ -40,5 +42,6 @@ __all__ = [
     "read_queries",
     "read_records",
     "read_rows",
+    "vocabulary_pieces",
     "write_embeddings",
 ]

@@ -6,10 +6,11 @@
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -263,6 +264,11 @@ class Tokenizer:
         if token is None:
             raise DataError(f"token id {token_id}: not in the vocabulary of {self.vocab_size:,}")
         return str(token)
+
+    def describe(self) -> dict[str, Any]:
+        """Content of tokenizer.json, by which `fingerprint` is made."""
+        described: dict[str, Any] = json.loads(self._serialized)
+        return described
 
     @cached_property
     def vocab_size(self) -> int:

@@ -29,6 +29,7 @@ from mgte.store import load_weights, open_model
 from mgte.text import Tokenizer
 from mgte.train.objectives.config import EmbeddingConfig, MaskedLMConfig, RerankingConfig
 from mgte.train.recipe import EncoderChange, EncoderShape, Stage
+from mgte.train.token_transfer import transfer_tokens
 
 SCRATCH = "scratch"
 # Beside a stage's model folder: the encoder as it was trained, which the folder need not say
@@ -68,20 +69,28 @@ def initial_model(
         ConfigError: The stage asks for what its start does not allow.
         CheckpointError: The start cannot be loaded.
     """
+    source, old = None, None
     if isinstance(start, EncoderShape):
-        source, family = None, str(start.family)
+        family = str(start.family)
         config = encoder_from_scratch(start, tokenizer)
     else:
-        source = load_weights(open_model(start)).model
+        opened = open_model(start)
+        source = load_weights(opened).model
         family = source.family
         config = _trained_config(Path(start)) or source.config
+        if stage.encoder.vocabulary == "transfer":
+            old = Tokenizer.load(opened.path, lowercase=opened.settings.lowercase)
+    config = changed_encoder(config, stage.encoder, tokenizer, stage.name)
     _check_vocabulary(config, tokenizer, stage.name)
-    config = changed_encoder(config, stage.encoder, stage.name)
     head = stage_head(stage, config, family, None if source is None else source.head_config)
     model = build_model(config, head, pooling=stage.output.pooling, family=family)
     generator = torch.Generator().manual_seed(mix_seed(seed, stage.name, "weights"))
     init_weights(model, config, generator=generator)
     fresh = _take_weights(model, source)
+    if source is not None:
+        fresh -= _fill_positions(model, source)
+        if old is not None:
+            fresh -= _fill_vocabulary(model, source, old, tokenizer)
     if isinstance(model, EmbeddingModel):
         model.skip_ids = tuple(sorted(tokenizer.special_ids))
     return InitialModel(model=model.train(), fresh=fresh)
@@ -97,9 +106,8 @@ def encoder_from_scratch(shape: EncoderShape, tokenizer: Tokenizer) -> EncoderCo
     Returns:
         The settings, as the family's checkpoints have them.
     """
-    blocks = -(-tokenizer.vocab_size // _VOCABULARY_MULTIPLE)
     sizes: dict[str, Any] = {
-        "vocab_size": blocks * _VOCABULARY_MULTIPLE,
+        "vocab_size": _table_rows(tokenizer),
         "hidden_size": shape.hidden_size,
         "num_hidden_layers": shape.num_hidden_layers,
         "num_attention_heads": shape.num_attention_heads,
@@ -133,7 +141,9 @@ def encoder_from_scratch(shape: EncoderShape, tokenizer: Tokenizer) -> EncoderCo
     )
 
 
-def changed_encoder(config: EncoderConfig, change: EncoderChange, stage: str) -> EncoderConfig:
+def changed_encoder(
+    config: EncoderConfig, change: EncoderChange, tokenizer: Tokenizer, stage: str
+) -> EncoderConfig:
     """The encoder's settings with a stage's changes.
 
     A new base of the rotary positions drops all scaling that the start's had. Local layers keep
@@ -142,21 +152,33 @@ def changed_encoder(config: EncoderConfig, change: EncoderChange, stage: str) ->
     Args:
         config: Settings of the start.
         change: The changes.
+        tokenizer: The tokenizer of the stage; of use where the vocabulary is transferred.
         stage: Name of the stage, for messages.
 
     Returns:
         The new settings.
 
     Raises:
-        ConfigError: The start has no rotary positions, and they are to change.
+        ConfigError: The start has no rotary positions, and they are to change; or learned
+            positions that are to become fewer, or that depend on another padding token.
     """
+    where = f"stages.{stage}.encoder"
     if config.rope is None:
-        for name in ("rope_theta", "rope_ntk_factor", "max_position_embeddings"):
+        for name in ("rope_theta", "rope_ntk_factor"):
             if getattr(change, name) is not None:
                 raise ConfigError(
-                    f"stages.{stage}.encoder.{name}: the start has learned positions, expected "
-                    "one with rotary positions"
+                    f"{where}.{name}: the start has learned positions, expected one with rotary "
+                    "positions"
                 )
+        _check_learned_positions(config, change, where)
+    if change.vocabulary == "transfer":
+        if config.position_offset and tokenizer.pad_id != config.pad_token_id:
+            raise ConfigError(
+                f"{where}.vocabulary: the start counts positions from its padding token "
+                f"{config.pad_token_id}, but the tokenizer's is {tokenizer.pad_id}; expected equal"
+            )
+        rows = _table_rows(tokenizer)
+        config = replace(config, vocab_size=rows, pad_token_id=tokenizer.pad_id)
     rope = config.rope
     if rope is not None and change.rope_theta is not None:
         rope = RopeConfig(theta=change.rope_theta)
@@ -168,6 +190,20 @@ def changed_encoder(config: EncoderConfig, change: EncoderChange, stage: str) ->
         if getattr(change, name) is not None
     }
     return replace(config, rope=rope, **plain)
+
+
+def _check_learned_positions(config: EncoderConfig, change: EncoderChange, where: str) -> None:
+    new, old = change.max_position_embeddings, config.max_position_embeddings
+    if new is not None and new < old:
+        raise ConfigError(
+            f"{where}.max_position_embeddings: got {new:,}, but the start has {old:,} learned "
+            "positions; expected as many or more",
+            hint="output.max_length limits the length at use",
+        )
+
+
+def _table_rows(tokenizer: Tokenizer) -> int:
+    return -(-tokenizer.vocab_size // _VOCABULARY_MULTIPLE) * _VOCABULARY_MULTIPLE
 
 
 def needed_head(stage: Stage) -> HeadKind:
@@ -203,6 +239,9 @@ def stage_head(
 ) -> HeadConfig:
     """The start's head where it is of use, else a new one as the family's checkpoints have it."""
     kind = needed_head(stage)
+    if own is not None and own.kind == "masked_lm" and stage.encoder.vocabulary == "transfer":
+        # It scores the entries of the old vocabulary.
+        own = None
     is_sparse = own is not None and own.kind == "token_classification" and own.num_labels == 1
     if own is not None:
         if kind == "masked_lm" and own.kind == kind:
@@ -235,15 +274,44 @@ def stage_head(
 
 
 def _take_weights(model: Model, source: Model | None) -> frozenset[str]:
-    """Copy what the start has; names of what it does not have."""
+    """Copy what the start has in the same shape; names of what it does not have."""
     own = dict(model.named_parameters())
     keeps_head = source is not None and source.head_config == model.head_config
     taken = {
         name: parameter
         for name, parameter in ([] if source is None else source.named_parameters())
-        if name in own and (keeps_head or name.startswith("encoder."))
+        if name in own
+        and parameter.shape == own[name].shape
+        and (keeps_head or name.startswith("encoder."))
     }
     with torch.no_grad():
         for name, parameter in taken.items():
             own[name].copy_(parameter)
     return frozenset(own.keys() - taken.keys())
+
+
+def _fill_vocabulary(model: Model, source: Model, old: Tokenizer, new: Tokenizer) -> frozenset[str]:
+    """Token vectors of another tokenizer; the name of their table."""
+    table = model.encoder.embeddings.word.weight
+    with torch.no_grad():
+        before = source.encoder.embeddings.word.weight
+        table.copy_(transfer_tokens(before, old, new, rows=table.shape[0]))
+    return frozenset({"encoder.embeddings.word.weight"})
+
+
+def _fill_positions(model: Model, source: Model) -> frozenset[str]:
+    """Learned positions beyond the start's last one begin again with its first; their name.
+
+    Attention then finds its neighbours at once, as they lie as far apart as before.
+    Source: Beltagy et al. 2020, Longformer, section 5.
+    """
+    own, start = model.encoder.embeddings.position, source.encoder.embeddings.position
+    if own is None or start is None or own.weight.shape == start.weight.shape:
+        return frozenset()
+    offset = source.config.position_offset
+    rows = torch.arange(own.weight.shape[0])
+    period = start.weight.shape[0] - offset
+    rows = torch.where(rows < offset, rows, offset + (rows - offset) % period)
+    with torch.no_grad():
+        own.weight.copy_(start.weight[rows])
+    return frozenset({"encoder.embeddings.position.weight"})

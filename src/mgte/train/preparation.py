@@ -95,10 +95,16 @@ def prepare_tokenizer(
             max_texts=wanted.max_texts,
             alpha=wanted.alpha,
             lowercase=wanted.lowercase,
+            start=_start_tokenizer(wanted.start_from, options.data_root),
+            kept=wanted.keep,
             seed=recipe.seed,
         )
     _wait_for(folder.tokenizer / "tokenizer.json")
     return Tokenizer.load(folder.tokenizer), folder.tokenizer
+
+
+def _start_tokenizer(name: str, root: Path) -> Tokenizer | None:
+    return Tokenizer.load(open_model(located(name, root)).path) if name else None
 
 
 def open_prepared(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mgte.data import DataConfig, DatasetConfig
+from mgte.data import DataConfig, DatasetConfig, TokenizerKind
 from mgte.train.objectives.config import ObjectiveConfig
 from mgte.train.optimizer import OptimizerConfig
 from mgte.train.schedule import ScheduleConfig
@@ -16,16 +16,21 @@ class TokenizerConfig:
     Attributes:
         vocab_size: Entries, special tokens included.
         datasets: Entries of `datasets` whose raw texts it is trained on.
-        kind: "unigram" with byte fallback (as XLM-R, no unknown tokens) or "bpe".
+        kind: "unigram" with byte fallback (as XLM-R, no unknown tokens), "bpe", or "wordpiece" (as
+            BERT).
         lowercase: Whether capitals are read as small letters.
+        start_from: Model whose first entries are taken over ("wordpiece" only); "" learns all.
+        keep: How many entries of `start_from` are taken over.
         max_texts: Texts that it sees at most.
         alpha: Languages are drawn with shares to this power.
     """
 
     vocab_size: int
     datasets: tuple[str, ...]
-    kind: Literal["unigram", "bpe"] = "unigram"
+    kind: TokenizerKind = "unigram"
     lowercase: bool = False
+    start_from: str = ""
+    keep: int = 0
     max_texts: int = 500_000
     alpha: float = 0.5
 
@@ -72,14 +77,18 @@ class EncoderChange:
         rope_theta: New RoPE base (10k -> 160k before the long stage; 160k -> 20k for contrastive
             pre-training, "reversed NTK").
         rope_ntk_factor: NTK factor, written into the model folder for inference.
-        max_position_embeddings: New longest input.
+        max_position_embeddings: New longest input. Learned positions are repeated to fill it.
         hidden_dropout_prob: New dropout.
+        vocabulary: "keep" takes the start's token vectors as they are, which needs its tokenizer;
+            "transfer" makes those of another tokenizer from them: the vector of the same piece, or
+            the mean over the pieces that the start's tokenizer reads it as.
     """
 
     rope_theta: float | None = None
     rope_ntk_factor: float | None = None
     max_position_embeddings: int | None = None
     hidden_dropout_prob: float | None = None
+    vocabulary: Literal["keep", "transfer"] = "keep"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +102,7 @@ class OutputConfig:
         query_prompt: Text put before queries.
         document_prompt: Text put before documents.
         rope_ntk_factor: NTK factor at inference (reversed NTK: 8); None keeps the training one.
-        dtype: Type of the saved weights.
+        dtype: Type of the saved weights; "int8" keeps one scale per row of a matrix.
     """
 
     pooling: Literal["cls", "mean"] = "cls"
@@ -102,7 +111,7 @@ class OutputConfig:
     query_prompt: str = ""
     document_prompt: str = ""
     rope_ntk_factor: float | None = None
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

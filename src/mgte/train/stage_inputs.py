@@ -163,7 +163,7 @@ def _start_of(stage: Stage, known: _Known, starts: dict[str, _Start]) -> _Start:
     else:
         opened = open_model(located(stage.init_from, known.options.data_root))
         config, family, own = opened.config, opened.family, opened.head
-    config = changed_encoder(config, stage.encoder, stage.name)
+    config = changed_encoder(config, stage.encoder, known.tokenizer, stage.name)
     return _Start(config, family, stage_head(stage, config, family, own))
 
 
@@ -211,19 +211,20 @@ def _timer(known: _Known, config: EncoderConfig) -> Callable[[Stage], float]:
 
 def _timed_recipe(stage: Stage, known: _Known, config: EncoderConfig) -> Recipe:
     names = {other.name: other for other in known.recipe.stages}
-    start = stage.init_from
-    while start in names:
-        start = names[start].init_from
+    first = stage
+    while first.init_from in names:
+        first = names[first.init_from]
     dataset = stage.data.dataset
     if dataset in known.recipe.datasets:
         dataset = str(known.folder.dataset(dataset).resolve())
     tokenizer = known.recipe.tokenizer
     timed = replace(
         stage,
-        init_from=start,
-        encoder=EncoderChange(max_position_embeddings=config.max_position_embeddings)
-        if config.rope is not None
-        else EncoderChange(),
+        init_from=first.init_from,
+        encoder=EncoderChange(
+            max_position_embeddings=config.max_position_embeddings,
+            vocabulary=first.encoder.vocabulary,
+        ),
         data=replace(stage.data, dataset=dataset),
         schedule=ScheduleConfig(kind="constant", warmup=0),
         steps=_TIMED_STEPS,

@@ -11,7 +11,13 @@ from mgte.model import EmbeddingModel, EncoderConfig, MaskedLM, Model, build_mod
 from mgte.store import EmbeddingSettings, TrainingFacts, save_model
 from mgte.train.recipe import OutputConfig
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# Of 8-bit weights, what is no matrix stays float32.
+_DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "int8": torch.float32,
+}
 
 
 def save_stage_model(
@@ -60,6 +66,7 @@ def save_stage_model(
         tokenizer=tokenizer,
         settings=settings,
         facts=facts,
+        int8=output.dtype == "int8",
     )
 
 

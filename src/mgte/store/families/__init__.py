@@ -7,6 +7,7 @@ from mgte.store.families import bert, gte, modernbert, new, qwen2
 from mgte.store.families.canonical import canonical_shapes
 from mgte.store.families.family import Family, NameRule, TensorRule, expand_rules
 from mgte.store.families.raw_config import RawConfig
+from mgte.store.int8_weights import has_int8_weights
 
 FAMILIES: Mapping[str, Family] = {
     family.name: family
@@ -25,7 +26,8 @@ def find_family(raw: RawConfig) -> Family:
 
     Raises:
         ConfigError: `model_type` is missing or not a string.
-        CheckpointError: The model type is unknown, or the weights are quantised.
+        CheckpointError: The model type is unknown, or the weights are quantised in a way that is
+            not read here.
     """
     known = ", ".join(FAMILIES)
     if not raw.has("model_type"):
@@ -37,10 +39,11 @@ def find_family(raw: RawConfig) -> Family:
             f"{raw.where}: model_type {name!r}{code} is not supported, expected one of {known}"
         )
     quantization = raw.mapping("quantization_config")
-    if quantization is not None:
+    if quantization is not None and not has_int8_weights(quantization.values):
         method = quantization.values.get("quant_method", "unknown")
         raise CheckpointError(
-            f"{raw.where}: weights are quantised (quant_method {method!r}), expected float weights",
+            f"{raw.where}: weights are quantised (quant_method {method!r}), expected float weights "
+            "or 8-bit weights with a scale per row (compressed-tensors, format int-quantized)",
             hint='load the original checkpoint and pass dtype="int8"',
         )
     return FAMILIES[name]
