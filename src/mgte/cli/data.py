@@ -78,9 +78,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     tokenizer.add_argument("--out", required=True, metavar="DIR", help="folder to make")
     tokenizer.add_argument("--vocab-size", required=True, type=positive, metavar="N")
     tokenizer.add_argument(
-        "--kind", choices=("unigram", "bpe"), default="unigram", help="(%(default)s)"
+        "--kind", choices=("unigram", "bpe", "wordpiece"), default="unigram", help="(%(default)s)"
     )
     tokenizer.add_argument("--lowercase", action="store_true", help="read capitals as small")
+    tokenizer.add_argument(
+        "--start-from",
+        metavar="MODEL",
+        help="take over entries of this model's vocabulary (kind wordpiece)",
+    )
+    tokenizer.add_argument(
+        "--keep", type=positive, metavar="N", help="how many entries of --start-from"
+    )
     tokenizer.add_argument(
         "--text-field", metavar="NAME", default="text", help='"title + text" joins two (text)'
     )
@@ -143,8 +151,20 @@ def prepare_folder(arguments: argparse.Namespace) -> int:
 
 def train(arguments: argparse.Namespace) -> int:
     """`mgte data tokenizer`."""
-    from mgte.data import DatasetConfig, SourceConfig, read_raw_texts, train_tokenizer
+    from mgte.data import (
+        DatasetConfig,
+        KeptEntries,
+        SourceConfig,
+        TextSample,
+        read_raw_texts,
+        train_tokenizer,
+    )
 
+    if (arguments.start_from is None) != (arguments.keep is None):
+        raise ConfigError("--start-from: goes with --keep, expected both or none")
+    kept = None
+    if arguments.start_from is not None:
+        kept = KeptEntries(load_tokenizer(arguments.start_from), arguments.keep)
     sources = tuple(
         SourceConfig(
             path=file,
@@ -169,9 +189,10 @@ def train(arguments: argparse.Namespace) -> int:
             vocab_size=arguments.vocab_size,
             kind=arguments.kind,
             lowercase=arguments.lowercase,
-            max_texts=arguments.max_texts,
-            alpha=arguments.alpha,
-            seed=arguments.seed,
+            kept=kept,
+            sample=TextSample(
+                max_texts=arguments.max_texts, alpha=arguments.alpha, seed=arguments.seed
+            ),
         )
     say(f"{tokenizer.vocab_size:,} tokens -> {arguments.out}")
     if arguments.json:

@@ -22,6 +22,7 @@ from mgte.data.dataset import PreparedDataset, open_dataset
 from mgte.data.description import DescribedBatch
 from mgte.data.hashing import text_hash, text_hashes
 from mgte.data.kind_writers import EncodeVectors
+from mgte.data.language_sample import TextSample
 from mgte.data.loader import LoadConfig, Loader, build_loader
 from mgte.data.masking import MaskingConfig
 from mgte.data.plan import BatchPlan, PlannedBatch, PlannedStep
@@ -33,6 +34,7 @@ from mgte.data.scheduled import value_at
 from mgte.data.seeds import mix_seed
 from mgte.data.train_tokenizer import TokenizerKind, train_tokenizer
 from mgte.data.training_rows import TrainingRows
+from mgte.data.wordpiece import KeptEntries
 
 __all__ = [
     "Batch",
@@ -43,6 +45,7 @@ __all__ = [
     "DescribedBatch",
     "EncodeVectors",
     "GroupSummary",
+    "KeptEntries",
     "LengthBucket",
     "LoadConfig",
     "LoadKind",
@@ -60,6 +63,7 @@ __all__ = [
     "Scheduled",
     "SourceConfig",
     "StepBatches",
+    "TextSample",
     "TokenArray",
     "TokenizerKind",
     "TrainingRows",

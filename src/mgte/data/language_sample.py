@@ -3,10 +3,26 @@
 import heapq
 import random
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import count
 
 # Texts kept while reading, as a multiple of those wanted.
 _SLACK = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextSample:
+    """Which texts are looked at where there are more than needed.
+
+    Attributes:
+        max_texts: Texts wanted.
+        alpha: Languages are drawn with shares to this power: 1 keeps them, 0 makes them alike.
+        seed: Decides which texts are drawn.
+    """
+
+    max_texts: int = 500_000
+    alpha: float = 0.5
+    seed: int = 0
 
 
 class _LanguageTexts:

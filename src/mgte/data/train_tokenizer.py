@@ -9,9 +9,9 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from mgte.data.atomic_folder import building_folder
-from mgte.data.language_sample import sample_languages
+from mgte.data.language_sample import TextSample, sample_languages
 from mgte.data.unigram_pieces import WORD_START, learn_pieces
-from mgte.data.wordpiece import build_wordpiece, wordpiece_settings
+from mgte.data.wordpiece import KeptEntries, build_wordpiece, wordpiece_settings
 from mgte.errors import ConfigError, DataError
 from mgte.text import Tokenizer
 
@@ -35,11 +35,8 @@ def train_tokenizer(
     vocab_size: int,
     kind: TokenizerKind = "unigram",
     lowercase: bool = False,
-    start: Tokenizer | None = None,
-    kept: int = 0,
-    max_texts: int = 500_000,
-    alpha: float = 0.5,
-    seed: int = 0,
+    kept: KeptEntries | None = None,
+    sample: TextSample | None = None,
 ) -> Tokenizer:
     """Train a tokenizer and write it as transformers and `Tokenizer.load` read it.
 
@@ -58,18 +55,15 @@ def train_tokenizer(
         lowercase: Whether capitals are read as small letters: a small vocabulary holds more words,
             and a sparse head matches them however they are written. "wordpiece" drops the
             diacritics of Latin, Greek and Cyrillic as well, as uncased BERT does.
-        start: Tokenizer whose first entries are taken over ("wordpiece" only); None learns all.
-        kept: How many entries of `start` are taken over.
-        max_texts: Texts that are looked at.
-        alpha: Languages are drawn with shares to this power.
-        seed: Decides which texts are drawn.
+        kept: Entries of another tokenizer that are taken over ("wordpiece" only); None learns all.
+        sample: Which texts are looked at; None takes the defaults of `TextSample`.
 
     Returns:
         The tokenizer.
 
     Raises:
-        ConfigError: The vocabulary is too small for bytes and special tokens, or `start` is given
-            to a kind that takes nothing over, or is of another kind itself.
+        ConfigError: The vocabulary is too small for bytes and special tokens, or `kept` is given
+            to a kind that takes nothing over, or comes from another kind.
         DataError: There is too little text for the vocabulary, or `out` is not empty.
     """
     out = Path(out)
@@ -77,14 +71,17 @@ def train_tokenizer(
         raise ConfigError(f"vocab_size: got {vocab_size}, expected at least {MIN_VOCAB_SIZE}")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError(f"{out}: exists already, expected an absent or empty folder")
-    drawn = sample_languages(texts, max_texts=max_texts, alpha=alpha, seed=seed)
+    sample = sample or TextSample()
+    drawn = sample_languages(
+        texts, max_texts=sample.max_texts, alpha=sample.alpha, seed=sample.seed
+    )
     if not drawn:
         raise DataError("tokenizer: got no texts, expected at least one")
-    if start is not None and kind != "wordpiece":
+    if kept is not None and kind != "wordpiece":
         raise ConfigError(f'kind: got "{kind}" with entries to take over, expected "wordpiece"')
     lines = [text[:_MAX_CHARACTERS] for _, text in drawn]
     if kind == "wordpiece":
-        backend = build_wordpiece(lines, vocab_size, lowercase=lowercase, start=start, kept=kept)
+        backend = build_wordpiece(lines, vocab_size, lowercase=lowercase, kept=kept)
         settings = wordpiece_settings()
     else:
         build = _build_unigram if kind == "unigram" else _build_bpe

@@ -6,6 +6,7 @@ need is learned from the texts beside them.
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -32,13 +33,21 @@ _SETTINGS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class KeptEntries:
+    """The first entries of a WordPiece vocabulary, which another one takes over.
+
+    Attributes:
+        tokenizer: Where they come from.
+        number: How many: special and unused ones do not count.
+    """
+
+    tokenizer: Tokenizer
+    number: int
+
+
 def build_wordpiece(
-    texts: Sequence[str],
-    vocab_size: int,
-    *,
-    lowercase: bool,
-    start: Tokenizer | None = None,
-    kept: int = 0,
+    texts: Sequence[str], vocab_size: int, *, lowercase: bool, kept: KeptEntries | None = None
 ) -> tokenizers.Tokenizer:
     """Learn a WordPiece vocabulary.
 
@@ -50,14 +59,13 @@ def build_wordpiece(
         texts: Texts to learn from.
         vocab_size: Entries, special tokens included.
         lowercase: Whether capitals and diacritics are folded.
-        start: A WordPiece tokenizer whose first entries are taken over; None learns all.
-        kept: How many: special and unused ones do not count.
+        kept: Entries that are taken over; None learns all.
 
     Returns:
         The tokenizer, with `[CLS] A [SEP]` and `[CLS] A [SEP] B [SEP]` as frames.
 
     Raises:
-        ConfigError: The start is no WordPiece tokenizer, or has fewer entries than are to be kept.
+        ConfigError: Those taken over are not of WordPiece, or more than there are or fit.
         DataError: The texts hold too few pieces.
     """
     backend = tokenizers.Tokenizer(models.WordPiece(unk_token=UNKNOWN))
@@ -69,12 +77,12 @@ def build_wordpiece(
         ]
     )
     room = vocab_size - len(SPECIAL_TOKENS)
-    if kept > room:
+    if kept is not None and kept.number > room:
         raise ConfigError(
-            f"keep: got {kept:,}, expected at most {room:,}, the vocabulary of {vocab_size:,} "
-            "without special tokens"
+            f"keep: got {kept.number:,}, expected at most {room:,}, the vocabulary of "
+            f"{vocab_size:,} without special tokens"
         )
-    taken = _taken_over(start, kept) if start is not None else []
+    taken = _taken_over(kept) if kept is not None else []
     wanted = room - len(taken)
     # Enough even if all that is taken over were learned once more.
     learned = _learned(backend, texts, vocab_size + len(taken))
@@ -115,22 +123,22 @@ def _normalizer(*, lowercase: bool) -> normalizers.Normalizer:
     return normalizers.Sequence([normalizers.NFKD(), cleaned, folded])
 
 
-def _taken_over(start: Tokenizer, kept: int) -> list[str]:
-    """The start's first entries; BERT's stand in the order of how common they are."""
-    kind = start.describe()["model"]["type"]
+def _taken_over(kept: KeptEntries) -> list[str]:
+    """The first entries; BERT's stand in the order of how common they are."""
+    kind = kept.tokenizer.describe()["model"]["type"]
     if kind != "WordPiece":
         raise ConfigError(f"start_from: has a tokenizer of kind {kind}, expected WordPiece")
-    pieces = vocabulary_pieces(start)
+    pieces = vocabulary_pieces(kept.tokenizer)
     entries = [
         piece.text if piece.starts_word else _CONTINUES + piece.text
         for piece in pieces
         if not piece.is_special
     ]
-    if len(entries) < kept:
+    if len(entries) < kept.number:
         raise ConfigError(
-            f"keep: got {kept:,}, but the start has {len(entries):,} entries of its own"
+            f"keep: got {kept.number:,}, but the start has {len(entries):,} entries of its own"
         )
-    return entries[:kept]
+    return entries[: kept.number]
 
 
 def _learned(backend: tokenizers.Tokenizer, texts: Iterable[str], vocab_size: int) -> list[str]:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from mgte.data import (
     EncodeVectors,
+    KeptEntries,
     PreparedDataset,
+    TextSample,
     open_dataset,
     prepare_dataset,
     read_raw_texts,
@@ -92,19 +94,19 @@ def prepare_tokenizer(
             folder.tokenizer,
             vocab_size=wanted.vocab_size,
             kind=wanted.kind,
-            max_texts=wanted.max_texts,
-            alpha=wanted.alpha,
             lowercase=wanted.lowercase,
-            start=_start_tokenizer(wanted.start_from, options.data_root),
-            kept=wanted.keep,
-            seed=recipe.seed,
+            kept=_kept_entries(wanted, options.data_root),
+            sample=TextSample(max_texts=wanted.max_texts, alpha=wanted.alpha, seed=recipe.seed),
         )
     _wait_for(folder.tokenizer / "tokenizer.json")
     return Tokenizer.load(folder.tokenizer), folder.tokenizer
 
 
-def _start_tokenizer(name: str, root: Path) -> Tokenizer | None:
-    return Tokenizer.load(open_model(located(name, root)).path) if name else None
+def _kept_entries(wanted: TokenizerConfig, root: Path) -> KeptEntries | None:
+    if not wanted.start_from:
+        return None
+    folder = open_model(located(wanted.start_from, root)).path
+    return KeptEntries(Tokenizer.load(folder), wanted.keep)
 
 
 def open_prepared(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mgte.data import train_tokenizer
+from mgte.data import KeptEntries, train_tokenizer
 from mgte.errors import ConfigError, DataError
 from mgte.text import Tokenizer
 
@@ -49,7 +49,7 @@ def made_vocab(tokenizer: Tokenizer) -> list[str]:
 def folder(tmp_path_factory, start: Tokenizer) -> Path:
     out = tmp_path_factory.mktemp("extended") / "tokenizer"
     train_tokenizer(
-        mixed(), out, vocab_size=640, kind="wordpiece", lowercase=True, start=start, kept=500
+        mixed(), out, vocab_size=640, kind="wordpiece", lowercase=True, kept=KeptEntries(start, 500)
     )
     return out
 
@@ -120,7 +120,7 @@ def test_another_process_trains_the_same(folder: Path, tmp_path: Path) -> None:
         "start = train_tokenizer(english(), out / 'a', vocab_size=560, kind='wordpiece',"
         " lowercase=True)\n"
         "train_tokenizer(mixed(), out / 'b', vocab_size=640, kind='wordpiece', lowercase=True,"
-        " start=start, kept=500)"
+        " kept=KeptEntries(start, 500))"
     )
     here = str(Path(__file__).parent)
     subprocess.run([sys.executable, "-c", code, str(tmp_path), here], check=True)
@@ -132,18 +132,18 @@ def test_bad_requests_are_named(start: Tokenizer, tmp_path: Path) -> None:
     out = tmp_path / "out"
 
     def ask(**changes) -> None:
-        asked = {"vocab_size": 600, "kind": "wordpiece", "start": start, "lowercase": True}
+        asked = {"vocab_size": 600, "kind": "wordpiece", "lowercase": True}
         train_tokenizer(mixed(), out, **(asked | changes))
 
     with pytest.raises(ConfigError, match=r"keep: got 5,000, but the start has [\d,]+ entries"):
-        ask(kept=5_000, vocab_size=6_000)
+        ask(kept=KeptEntries(start, 5_000), vocab_size=6_000)
     with pytest.raises(ConfigError, match="keep: got 555, expected at most 507"):
-        ask(kept=555, vocab_size=512)
+        ask(kept=KeptEntries(start, 555), vocab_size=512)
     with pytest.raises(ConfigError, match='kind: got "unigram" with entries to take over'):
-        ask(kind="unigram")
+        ask(kind="unigram", kept=KeptEntries(start, 10))
     with pytest.raises(DataError, match=r"texts hold [\d,]+ pieces, expected at least 30,000"):
         ask(vocab_size=30_000)
     unigram = train_tokenizer(mixed(), tmp_path / "u", vocab_size=600)
     with pytest.raises(ConfigError, match="start_from: has a tokenizer of kind Unigram"):
-        ask(start=unigram, kept=10)
+        ask(kept=KeptEntries(unigram, 10))
     assert not out.exists()

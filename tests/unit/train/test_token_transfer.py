@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mgte.config import from_dict
-from mgte.data import train_tokenizer
+from mgte.data import KeptEntries, train_tokenizer
 from mgte.errors import ConfigError
 from mgte.model import EncoderConfig, HeadConfig, build_model, init_weights
 from mgte.packing import pack
@@ -42,7 +42,7 @@ def new(tmp_path_factory, old: Path) -> Tokenizer:
     more = ("waterbridge", "stonepaper", "水川石")
     return train_tokenizer(
         texts(*more), out, vocab_size=600, kind="wordpiece", lowercase=True,
-        start=Tokenizer.load(old), kept=520,
+        kept=KeptEntries(Tokenizer.load(old), 520),
     )  # fmt: skip
 
 
