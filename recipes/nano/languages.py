@@ -22,8 +22,11 @@ def laws(data: Path, out: Output, dice: random.Random) -> None:
 
 
 def manuals(data: Path, out: Output, dice: random.Random) -> None:
-    """Software manuals in many languages (MIT, CC BY-NC-SA 3.0, CC BY-SA 3.0)."""
-    for name in ("fastapi", "learnxinyminutes", "progit"):
+    """Software manuals in many languages (MIT, CC BY-SA 3.0).
+
+    Pro Git, which lies beside them, is left out: its licence forbids commercial use.
+    """
+    for name in ("fastapi", "learnxinyminutes"):
         by_page: dict[str, dict[str, Row]] = {}
         for row in read(data / f"multilingual_docs/{name}.jsonl.gz"):
             if row["split"] != "train":
