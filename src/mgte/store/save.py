@@ -1,29 +1,30 @@
 """save_model: write a model as transformers, sentence-transformers or new-impl load it.
 
-Files are written aside and renamed one by one, so that a reader never sees half a file, and so
-that a model whose weights are mapped from the same folder stays intact.
+Files are written aside, brought to the disk and renamed one by one, so that neither a reader nor a
+crash finds half a file, and so that a model whose weights are mapped from the same folder stays
+intact.
 """
 
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from safetensors.torch import save_file
 
-from mgte.errors import ConfigError
-from mgte.model import EmbeddingModel, Model
-from mgte.store.checkpoint_files import CONFIG, INDEX, WEIGHTS, read_json_object
+from mgte.errors import ConfigError, MgteError
+from mgte.model import EmbeddingModel, EncoderConfig, Model
+from mgte.store.checkpoint_files import CONFIG, WEIGHTS, read_json_object
 from mgte.store.families import FAMILIES, Family
 from mgte.store.int8_weights import quantization_config, quantize_weights
 from mgte.store.model_card import model_card
 from mgte.store.model_dir import TOKENIZER_FILES, ModelDir, family_of, model_dir_of, open_model
+from mgte.store.safe_files import flush_folder, replace_file, replace_text
 from mgte.store.sentence_files import reranker_keys, sentence_files
-from mgte.store.side_files import MODULES, EmbeddingSettings
+from mgte.store.side_files import MODULES, EmbeddingSettings, read_settings
+from mgte.store.stale_files import SIDE_FILES, remove_stale, stale_weights
 from mgte.store.tensor_names import export_tensors
 from mgte.store.training_facts import TRAINING_FACTS, TrainingFacts, facts_as_json
 
@@ -56,7 +57,8 @@ def save_model(
 
     Args:
         model: The model; its weights are written in the type that they have, unless `int8`.
-        path: Folder to write; files already there are replaced one by one.
+        path: Folder to write. Files already there are replaced one by one; those of an older model
+            that would contradict the new one are removed, those of unknown names stay.
         format: "transformers": `new` models become `gte`, others keep their family.
             "sentence-transformers": that and its side files. "new": as Alibaba-NLP/new-impl.
         tokenizer: Folder to copy the tokenizer from; None means where the model came from.
@@ -84,8 +86,8 @@ def save_model(
         values["quantization_config"] = quantization_config(tensors)
         tensors = quantize_weights(tensors)
     texts = {CONFIG: _as_json(values)}
+    side = sentence_files(model.config, model.head_config, settings)
     if format == "sentence-transformers":
-        side = sentence_files(model.config, model.head_config, settings)
         texts |= {name: _as_json(content) for name, content in side.items()}
     texts["README.md"] = model_card(
         model.config,
@@ -100,16 +102,17 @@ def save_model(
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     metadata = {"format": "pt"}
-    _replace(folder / WEIGHTS, lambda aside: save_file(tensors, aside, metadata=metadata))
+    replace_file(folder / WEIGHTS, lambda aside: save_file(tensors, aside, metadata=metadata))
     _copy_tokenizer(folder, origin)
     if family.name == "gte" and (folder / "tokenizer.json").is_file():
         _name_tokenizer_class(folder / "tokenizer_config.json")
     for name, text in texts.items():
-        _write_text(folder / name, text)
-    # An index of older shards, or facts about older weights, would no longer tell the truth.
-    (folder / INDEX).unlink(missing_ok=True)
-    if facts is None:
-        (folder / TRAINING_FACTS).unlink(missing_ok=True)
+        replace_text(folder / name, text)
+    remove_stale(folder, (*stale_weights(folder), TRAINING_FACTS), texts)
+    # A model that is saved over itself keeps its pooling and prompts in any format.
+    is_true = _is_stated(folder, settings, family, model.config)
+    remove_stale(folder, SIDE_FILES, side if is_true else texts)
+    flush_folder(folder.parent)
     return folder
 
 
@@ -137,8 +140,8 @@ def write_model_card(folder: str | Path, facts: TrainingFacts) -> Path:
         format_name="sentence-transformers" if is_module_list else "transformers",
         facts=facts,
     )
-    _write_text(opened.path / TRAINING_FACTS, facts_as_json(facts))
-    _write_text(opened.path / "README.md", card)
+    replace_text(opened.path / TRAINING_FACTS, facts_as_json(facts))
+    replace_text(opened.path / "README.md", card)
     return opened.path / "README.md"
 
 
@@ -196,37 +199,30 @@ def _tokenizer_origin(given: str | Path | None, source: ModelDir | None) -> Path
 def _copy_tokenizer(folder: Path, origin: Path | None) -> None:
     if origin is None or origin.resolve() == folder.resolve():
         return
-    for name in TOKENIZER_FILES:
-        if (origin / name).is_file():
-            _replace(folder / name, partial(shutil.copyfile, origin / name))
+    there = [name for name in TOKENIZER_FILES if (origin / name).is_file()]
+    for name in there:
+        replace_file(folder / name, partial(shutil.copyfile, origin / name))
+    # One that lies in the folder of a model without a tokenizer may have been put there for it.
+    if there:
+        remove_stale(folder, TOKENIZER_FILES, there)
+
+
+def _is_stated(
+    folder: Path, settings: EmbeddingSettings, family: Family, config: EncoderConfig
+) -> bool:
+    """Whether the side files that lie in the folder say just what is true of the model."""
+    try:
+        stated = read_settings(folder, family, config)
+    except MgteError:
+        return False
+    longest = config.max_tokens
+    return replace(stated, max_length=min(stated.max_length or longest, longest)) == replace(
+        settings, max_length=min(settings.max_length or longest, longest)
+    )
 
 
 def _name_tokenizer_class(path: Path) -> None:
     """Say which class the tokenizer is: transformers knows none by the name of `gte`."""
     values = read_json_object(path) if path.is_file() else {}
     if "tokenizer_class" not in values:
-        _write_text(path, _as_json(values | {"tokenizer_class": "PreTrainedTokenizerFast"}))
-
-
-def _write_text(target: Path, text: str) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _replace(target, lambda aside: aside.write_text(text, encoding="utf-8"))
-
-
-def _replace(target: Path, write: Callable[[Path], object]) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
-    aside = Path(name)
-    try:
-        write(aside)
-        # mkstemp makes files private; a model folder follows the user's own mask.
-        aside.chmod(0o666 & ~_umask())
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        replace_text(path, _as_json(values | {"tokenizer_class": "PreTrainedTokenizerFast"}))

@@ -15,6 +15,9 @@ _POOLING_KEYS = {
     "last": "pooling_mode_lasttoken",
 }
 _PACKAGE = "sentence_transformers.models"
+_POOLING, _NORMALIZE = "1_Pooling", "2_Normalize"
+# Settings of the modules that follow the transformer.
+MODULE_CONFIGS = (f"{_POOLING}/config.json", f"{_NORMALIZE}/config.json")
 
 
 def sentence_files(
@@ -36,16 +39,16 @@ def sentence_files(
     transformer = {"max_seq_length": limit, "do_lower_case": settings.lowercase}
     if head.kind == "sequence_classification":
         return {TRANSFORMER_CONFIGS[0]: transformer}
-    modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
+    modules = [("", "Transformer"), (_POOLING, "Pooling")]
     if settings.normalize:
-        modules.append(("2_Normalize", "Normalize"))
+        modules.append((_NORMALIZE, "Normalize"))
     files: dict[str, Any] = {
         TRANSFORMER_CONFIGS[0]: transformer,
         MODULES: [
             {"idx": index, "name": str(index), "path": path, "type": f"{_PACKAGE}.{kind}"}
             for index, (path, kind) in enumerate(modules)
         ],
-        "1_Pooling/config.json": _pooling_config(config, settings),
+        MODULE_CONFIGS[0]: _pooling_config(config, settings),
         SENTENCE_CONFIG: {
             "model_type": "SentenceTransformer",
             "prompts": dict(settings.prompts),
@@ -54,7 +57,7 @@ def sentence_files(
         },
     }
     if settings.normalize:
-        files["2_Normalize/config.json"] = {}
+        files[MODULE_CONFIGS[1]] = {}
     return files
 
 

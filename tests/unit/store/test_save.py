@@ -8,7 +8,7 @@ from safetensors import safe_open
 
 from mgte.errors import ConfigError
 from mgte.model import HeadConfig, build_model
-from mgte.store import EmbeddingSettings, load_model, open_model, save_model
+from mgte.store import EmbeddingSettings, TrainingFacts, load_model, open_model, save_model
 
 
 def values_of(folder: Path) -> dict:
@@ -160,3 +160,83 @@ def test_only_new_and_gte_are_written_as_new(tiny_config, tmp_path: Path) -> Non
     model = build_model(tiny_config, HeadConfig(), family="modernbert")
     with pytest.raises(ConfigError, match="got 'new' for a model of family 'modernbert'"):
         save_model(model, tmp_path / "out", "new")
+
+
+def test_an_older_model_leaves_nothing_that_is_read(make_checkpoint, tmp_path: Path) -> None:
+    config = load_model(make_checkpoint().folder).config
+    old = build_model(config, HeadConfig(), pooling="mean", family="gte")
+    folder = tmp_path / "out"
+    save_model(old, folder, "sentence-transformers", int8=True, facts=TrainingFacts())
+    (folder / "vocab.txt").write_text("old\n")
+    (folder / "merges.txt").write_text("old\n")
+    shards = [f"model-0000{n}-of-00002.safetensors" for n in (1, 2)]
+    for name in (*shards, "part.safetensors", "other.safetensors", "notes.txt"):
+        (folder / name).write_bytes(b"x")
+    index = {"weight_map": {"a": shards[0], "b": "part.safetensors", "c": "../x.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (tmp_path / "x.safetensors").write_bytes(b"x")
+    (folder / "1_Pooling" / "mine.txt").write_text("mine")
+    new = make_checkpoint("sequence_classification", name="new").folder
+    (new / "tokenizer.json").write_text("{}")
+    (new / "vocab.txt").write_text("new\n")
+
+    save_model(load_model(new), folder)
+
+    assert names_in(folder) == {
+        *("config.json", "model.safetensors", "README.md"),
+        *("tokenizer.json", "tokenizer_config.json", "vocab.txt"),
+        *("notes.txt", "other.safetensors", "1_Pooling/mine.txt"),
+    }
+    assert not (folder / "2_Normalize").exists()
+    assert (tmp_path / "x.safetensors").is_file()
+    assert (folder / "vocab.txt").read_text() == "new\n"
+    assert "quantization_config" not in values_of(folder)
+    assert open_model(folder).settings == open_model(new).settings
+    assert open_model(folder).head.kind == "sequence_classification"
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_a_folder_says_after_saving_what_a_new_folder_says(
+    make_checkpoint, tmp_path: Path, pooling
+) -> None:
+    old = load_model(make_checkpoint().folder)
+    settings = EmbeddingSettings(pooling=pooling, prompts={"query": "q: "}, normalize=False)
+    save_model(old, tmp_path / "out", "sentence-transformers", settings=settings)
+    other = load_model(make_checkpoint(name="other").folder)
+    for format in ("new", "transformers", "sentence-transformers"):
+        save_model(other, tmp_path / "out", format)
+        save_model(other, tmp_path / format, format)
+        assert open_model(tmp_path / "out").settings == open_model(tmp_path / format).settings
+    assert names_in(tmp_path / "out") == names_in(tmp_path / "sentence-transformers")
+
+
+def test_a_model_saved_over_itself_keeps_its_settings(make_checkpoint, tmp_path: Path) -> None:
+    settings = EmbeddingSettings(pooling="mean", prompts={"query": "q: "}, max_length=20)
+    save_model(
+        load_model(make_checkpoint().folder), tmp_path, "sentence-transformers", settings=settings
+    )
+    save_model(load_model(tmp_path), tmp_path, "transformers")
+    assert open_model(tmp_path).settings == settings
+
+
+def test_every_file_and_its_name_are_on_the_disk(make_checkpoint, tmp_path, monkeypatch) -> None:
+    """fsync of a file comes before its name, and fsync of the folder after it."""
+    model = load_model(make_checkpoint().folder)
+    events: list[tuple[str, int]] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def note_fsync(descriptor: int) -> None:
+        events.append(("fsync", os.fstat(descriptor).st_ino))
+        fsync(descriptor)
+
+    def note_replace(path: Path, target: Path) -> Path:
+        events.append(("name", path.stat().st_ino))
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(Path, "replace", note_replace)
+    folder = save_model(model, tmp_path / "out", "sentence-transformers")
+    for path in (folder / name for name in names_in(folder)):
+        named = events.index(("name", path.stat().st_ino))
+        assert ("fsync", path.stat().st_ino) in events[:named]
+        assert ("fsync", path.parent.stat().st_ino) in events[named:]
