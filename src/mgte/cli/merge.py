@@ -1,9 +1,14 @@
 """`mgte merge`: one model from several of the same shape."""
 
 import argparse
+from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from mgte.cli.options import add_json_option
 from mgte.cli.output import say, write_json
+
+if TYPE_CHECKING:
+    from mgte.store import EmbeddingSettings
 
 DESCRIPTION = (
     "Make one model of several that have the same shape, tokenizer and head: mean of the weights "
@@ -37,15 +42,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=("transformers", "sentence-transformers", "new"),
-        default="transformers",
-        help="of the folder (%(default)s)",
+        help="of the folder (default: that of the first model); pooling, prompts and limits have "
+        "their place in sentence-transformers only",
     )
     add_json_option(parser, "a summary")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Merge, and say where it is."""
-    from mgte.store import merge_models
+    from mgte.store import TAKEN_FROM_FIRST, merge_models, open_model, read_training_facts
 
     folder = merge_models(
         arguments.models,
@@ -57,6 +62,24 @@ def run(arguments: argparse.Namespace) -> int:
         format=arguments.format,
     )
     say(f"{len(arguments.models)} models, {arguments.method} -> {folder}")
+    facts = read_training_facts(folder)
+    if facts is not None and TAKEN_FROM_FIRST in facts.notes:
+        say(
+            f"the models differ in {facts.notes[TAKEN_FROM_FIRST]}: those of {arguments.models[0]} "
+            "are kept"
+        )
+    lost = differing(open_model(arguments.models[0]).settings, open_model(folder).settings)
+    if lost:
+        say(
+            f"format {arguments.format} has no place for {', '.join(lost)} of "
+            f"{arguments.models[0]}; --format sentence-transformers keeps them"
+        )
     if arguments.json:
         write_json({"out": str(folder), "models": arguments.models, "method": arguments.method})
     return 0
+
+
+def differing(first: "EmbeddingSettings", second: "EmbeddingSettings") -> list[str]:
+    """Names of the settings in which two models differ."""
+    names = [field.name for field in fields(first)]
+    return [name for name in names if getattr(first, name) != getattr(second, name)]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mgte.store.families import FAMILIES, Family
     from mgte.store.hub import is_cached, resolve_model
     from mgte.store.known_models import KNOWN_MODELS, KnownModel, find_known_model
-    from mgte.store.merge import MERGE_METHODS, MergeMethod, merge_models
+    from mgte.store.merge import MERGE_METHODS, TAKEN_FROM_FIRST, MergeMethod, merge_models
     from mgte.store.model_dir import (
         LoadedModel,
         ModelDir,
@@ -38,6 +38,7 @@ _HOMES = {
     "KnownModel": "known_models",
     "find_known_model": "known_models",
     "MERGE_METHODS": "merge",
+    "TAKEN_FROM_FIRST": "merge",
     "MergeMethod": "merge",
     "merge_models": "merge",
     "LoadedModel": "model_dir",
@@ -68,6 +69,7 @@ __all__ = [
     "FAMILIES",
     "KNOWN_MODELS",
     "MERGE_METHODS",
+    "TAKEN_FROM_FIRST",
     "EmbeddingSettings",
     "EvaluationFacts",
     "Family",

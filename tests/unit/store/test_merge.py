@@ -10,14 +10,32 @@ import torch
 
 from mgte.errors import CheckpointError, ConfigError
 from mgte.model import HeadConfig, build_model, init_weights
-from mgte.store import EmbeddingSettings, load_model, merge_models, open_model, save_model
+from mgte.store import (
+    TAKEN_FROM_FIRST,
+    EmbeddingSettings,
+    load_model,
+    merge_models,
+    open_model,
+    read_training_facts,
+    save_model,
+)
 
 SPARSE = HeadConfig(kind="token_classification", num_labels=1, labels=("LABEL_0",))
+SETTINGS = EmbeddingSettings(pooling="cls", prompts={"query": "what is "})
 
 
 @pytest.fixture
 def make_model(tmp_path, tiny_config, tokenizer_folder):
-    def make(name: str, seed: int, head=SPARSE, tokenizer=tokenizer_folder, dtype=None, **changes):
+    def make(
+        name: str,
+        seed: int,
+        head=SPARSE,
+        tokenizer=tokenizer_folder,
+        dtype=None,
+        settings=SETTINGS,
+        format="sentence-transformers",
+        **changes,
+    ):
         config = replace(tiny_config, **changes)
         model = build_model(config, head, pooling="cls", family="gte")
         init_weights(model, config, generator=torch.Generator().manual_seed(0))
@@ -25,11 +43,10 @@ def make_model(tmp_path, tiny_config, tokenizer_folder):
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(torch.randn(parameter.shape, generator=random) * 0.1)
-        settings = EmbeddingSettings(pooling="cls", prompts={"query": "what is "})
         return save_model(
             model.to(dtype or torch.float32),
             tmp_path / name,
-            "sentence-transformers",
+            format,
             tokenizer=tokenizer,
             settings=settings,
         )
@@ -113,7 +130,7 @@ def test_the_result_loads_with_tokenizer_prompts_and_type(make_model, tmp_path) 
     import mgte
 
     models = [make_model("a", 1, dtype=torch.float16), make_model("b", 2, dtype=torch.float16)]
-    folder = merge_models(models, tmp_path / "out", format="sentence-transformers")
+    folder = merge_models(models, tmp_path / "out")
     assert open_model(folder).dtype == "F16"
     embedder = mgte.Embedder.load(str(folder))
     assert embedder.prompts == {"query": "what is "}
@@ -173,3 +190,59 @@ def test_a_model_is_not_overwritten_by_its_merger(make_model, tmp_path) -> None:
         merge_models(models, tmp_path / "a" / ".." / "b")
     for name, value in weights_of(models[1]).items():
         np.testing.assert_array_equal(value, before[name])
+
+
+@pytest.mark.parametrize("format", ["sentence-transformers", "transformers"])
+def test_the_result_has_the_settings_of_the_models(make_model, tmp_path, format) -> None:
+    is_full = format == "sentence-transformers"
+    settings = EmbeddingSettings(
+        pooling="mean",
+        normalize=False,
+        prompts={"query": "q: ", "document": "d: "},
+        default_prompt_name="query",
+        max_length=24,
+        lowercase=True,
+        similarity="dot",
+    )
+    models = [
+        make_model(name, seed, settings=settings if is_full else None, format=format)
+        for seed, name in enumerate("ab")
+    ]
+    folder = merge_models(models, tmp_path / "out")
+    assert open_model(folder).settings == open_model(models[0]).settings
+    assert (open_model(folder).settings == settings) == is_full
+    assert (folder / "modules.json").is_file() == is_full
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pooling": "mean"}, "b: pooling is 'mean', expected 'cls' as in .*a"),
+        ({"normalize": False}, "normalize is False, expected True"),
+        ({"lowercase": True}, "lowercase is True, expected False"),
+        ({"similarity": "dot"}, "similarity is 'dot', expected 'cosine'"),
+    ],
+)
+def test_models_that_make_vectors_differently_are_refused(
+    make_model, tmp_path, changes, message
+) -> None:
+    models = [make_model("a", 1), make_model("b", 2, settings=replace(SETTINGS, **changes))]
+    with pytest.raises(ConfigError, match=message):
+        merge_models(models, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_prompts_and_limits_that_differ_are_told(make_model, tmp_path) -> None:
+    other = replace(SETTINGS, prompts={}, max_length=24)
+    folder = merge_models([make_model("a", 1), make_model("b", 2, settings=other)], tmp_path / "o")
+    assert open_model(folder).settings.prompts == SETTINGS.prompts
+    notes = read_training_facts(folder).notes
+    assert notes[TAKEN_FROM_FIRST] == "prompts, max_length"
+    assert "prompts, max_length" in (folder / "README.md").read_text()
+
+
+def test_a_format_that_would_change_the_vectors_is_refused(make_model, tmp_path) -> None:
+    settings = replace(SETTINGS, pooling="mean")
+    models = [make_model(name, seed, settings=settings) for seed, name in enumerate("ab")]
+    with pytest.raises(ConfigError, match="'transformers', which has no place for pooling 'mean'"):
+        merge_models(models, tmp_path / "out", format="transformers")
