@@ -171,7 +171,7 @@ def test_a_full_disk_loses_nothing(
 
     functions = {
         "checkpoint": "mgte.train.checkpoint_writer.write_tensors",
-        "model": "mgte.train.run.save_stage_model",
+        "model": "mgte.train.stage_finishing.save_stage_model",
     }
     with pytest.MonkeyPatch.context() as monkeypatch:
         stop_in_batch(monkeypatch, 4 * BATCHES_PER_STEP + 1, signal.SIGTERM)

@@ -3,7 +3,7 @@
 import argparse
 import shlex
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,6 @@ from mgte.cli.output import say, write_json
 from mgte.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mgte.data import EncodeVectors
     from mgte.train import Recipe, RunOptions, RunResult, World
 
 DESCRIPTION = (
@@ -105,10 +104,17 @@ def look(recipe: "Recipe", arguments: argparse.Namespace) -> int:
     from tempfile import TemporaryDirectory
 
     from mgte.cli.train_report import look_ahead_values, say_look_ahead
+    from mgte.evaluate import RetrievalEvaluator
     from mgte.train import look_ahead
 
     with ExitStack() as stack:
         world = stack.enter_context(joined(arguments.device))
+        root = Path(arguments.data_root)
+        evaluator = RetrievalEvaluator(root, world.device.type)
+        for stage in recipe.stages if world.is_first else ():
+            # A collection that is here must be one; others are named in the report.
+            if stage.evaluation and all((root / name).is_dir() for name in stage.evaluation.data):
+                evaluator.check(stage)
         out = arguments.out
         if out is None:
             out = stack.enter_context(TemporaryDirectory(prefix="mgte-"))
@@ -133,7 +139,7 @@ def train(recipe: "Recipe", arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from mgte.cli.train_report import run_values, say_what_was_made
-    from mgte.cli.training_evaluation import RetrievalEvaluator
+    from mgte.evaluate import RetrievalEvaluator
     from mgte.train import ConsoleSink, TensorBoardSink, run_recipe
 
     with ExitStack() as stack:
@@ -159,35 +165,19 @@ def train(recipe: "Recipe", arguments: argparse.Namespace) -> int:
     if result.status == "done":
         say_what_was_made(recipe, arguments.out)
     else:
-        say(f"interrupted; the state is saved in {arguments.out}")
+        where = f"in stage {result.stage} after step {result.step}; the state is saved in"
+        if not result.step:
+            where = f"before a step of stage {result.stage} was done; stages before it are in"
+        say(f"interrupted {where} {arguments.out}")
         say(f"to go on: {same_command(arguments)}")
     return exit_code(result)
 
 
 def run_options(arguments: argparse.Namespace, world: "World") -> "RunOptions":
-    """Paths, the teacher, and words of preparation."""
+    """Paths, and words of preparation."""
     from mgte.train import RunOptions
 
-    def teacher(name: str) -> "EncodeVectors":
-        return teacher_of(name, world.device.type)
-
-    return RunOptions(
-        data_root=Path(arguments.data_root),
-        teacher=teacher,
-        report=say if world.is_first else None,
-    )
-
-
-def teacher_of(name: str, device: str) -> "Callable[[list[str]], Any]":
-    """What makes the vectors of a dataset whose teacher is an embedding model."""
-    from mgte.inference import Embedder
-
-    embedder = Embedder.load(name, device=device)
-
-    def encode(texts: list[str]) -> Any:
-        return embedder.encode_document(texts, show_progress=False).dense
-
-    return encode
+    return RunOptions(data_root=Path(arguments.data_root), report=say if world.is_first else None)
 
 
 @contextmanager

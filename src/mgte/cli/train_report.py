@@ -116,12 +116,19 @@ def _stages(recipe: "Recipe", out: Path) -> list[dict[str, Any]]:
             continue
         log = read_log(folder.stage(stage.name) / "metrics.jsonl")
         losses = [record.get("loss") for record in log if record.get("kind") == "step"]
-        scores = [measurements(record) for record in log if record.get("kind") == "evaluation"]
+        facts = folder.done_facts(stage.name)
+        # Those of the weights in the folder, which need not be the last ones.
+        step = facts.get("weights_of_step", facts["steps"])
+        scores = [
+            measurements(record)
+            for record in log
+            if record.get("kind") == "evaluation" and record.get("step") == step
+        ]
         found.append(
             {
                 "name": stage.name,
                 "model": str(folder.model(stage.name)),
-                **folder.done_facts(stage.name),
+                **facts,
                 "loss": losses[-1] if losses else None,
                 "scores": scores[-1] if scores else {},
             }

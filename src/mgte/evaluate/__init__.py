@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mgte.evaluate.result import ModeResult, RetrievalResult
     from mgte.evaluate.retrieval import evaluate, evaluate_retrieval
     from mgte.evaluate.searches import MODES, Mode, RetrievalConfig
+    from mgte.evaluate.training_evaluator import RetrievalEvaluator
 
 _HOMES = {
     "bm25_rankings": "bm25",
@@ -34,6 +35,7 @@ _HOMES = {
     "MODES": "searches",
     "Mode": "searches",
     "RetrievalConfig": "searches",
+    "RetrievalEvaluator": "training_evaluator",
     "evaluate": "retrieval",
     "evaluate_retrieval": "retrieval",
 }
@@ -65,6 +67,7 @@ __all__ = [
     "Mode",
     "ModeResult",
     "RetrievalConfig",
+    "RetrievalEvaluator",
     "RetrievalResult",
     "bm25_rankings",
     "evaluate",

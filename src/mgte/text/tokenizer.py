@@ -289,8 +289,12 @@ class Tokenizer:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of tokenizer.json, in hexadecimal: equal for tokenizers that give equal ids."""
-        return hashlib.sha256(self._serialized).hexdigest()
+        """SHA-256 of tokenizer.json, in hexadecimal: equal for tokenizers that give equal ids.
+
+        Texts that are lowercased before it get other ids, so that counts too where it is on.
+        """
+        content = self._serialized + (b"lowercase" if self._lowercase else b"")
+        return hashlib.sha256(content).hexdigest()
 
     def _prepare(self, texts: list[str], prefix: str) -> list[str]:
         if prefix:

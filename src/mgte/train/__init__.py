@@ -23,19 +23,22 @@ if TYPE_CHECKING:
         spoken_time,
     )
     from mgte.train.objectives.config import EmbeddingConfig
-    from mgte.train.preparation import RunOptions, prepare_datasets, prepare_tokenizer
+    from mgte.train.preparation import prepare_datasets
     from mgte.train.recipe import EncoderShape, Recipe, Stage
     from mgte.train.run import RunResult, read_recipe, run_recipe, train
     from mgte.train.run_folder import RunFolder
+    from mgte.train.run_options import RunOptions
     from mgte.train.stage_inputs import LookAhead, look_ahead
     from mgte.train.stage_parts import Evaluator, Sink
+    from mgte.train.teacher import load_teacher
+    from mgte.train.tokenizer_preparation import RunTokenizer, prepare_tokenizer
     from mgte.train.world import World, join_world, leave_world
 
 _HOMES = {
     "check_recipe": "checks",
-    "RunOptions": "preparation",
+    "RunOptions": "run_options",
     "prepare_datasets": "preparation",
-    "prepare_tokenizer": "preparation",
+    "prepare_tokenizer": "tokenizer_preparation",
     "EncoderShape": "recipe",
     "Recipe": "recipe",
     "Stage": "recipe",
@@ -55,7 +58,9 @@ _HOMES = {
     "RunFolder": "run_folder",
     "TensorBoardSink": "metrics",
     "describe_report": "dry_run",
+    "load_teacher": "teacher",
     "look_ahead": "stage_inputs",
+    "RunTokenizer": "tokenizer_preparation",
     "measurements": "metrics",
     "plot_curves": "curves",
     "read_log": "metrics",
@@ -93,6 +98,7 @@ __all__ = [
     "RunFolder",
     "RunOptions",
     "RunResult",
+    "RunTokenizer",
     "Sink",
     "Stage",
     "TensorBoardSink",
@@ -101,6 +107,7 @@ __all__ = [
     "describe_report",
     "join_world",
     "leave_world",
+    "load_teacher",
     "look_ahead",
     "measurements",
     "plot_curves",

@@ -16,15 +16,19 @@ from torch import Tensor
 
 from mgte.config import from_dict, to_dict
 from mgte.errors import CheckpointError, ConfigError
+from mgte.train.differences import differences
 from mgte.train.recipe import Stage
+from mgte.train.schedule import ScheduleConfig, lr_factor
 from mgte.train.state import TrainState
 from mgte.train.tensor_files import FileFacts, facts_of, put_together, read_tensors
 
 FORMAT_VERSION = 1
+# Folder of a stage's checkpoints.
+CHECKPOINTS = "checkpoints"
 MODEL_FILE, OPTIMIZER_FILE, STATE_FILE = "model.safetensors", "optimizer.safetensors", "state.json"
 _FOLDER = re.compile(r"step-(\d{7,})")
 # What may change while a stage is under way: none of it changes what is computed, except by the
-# last bit where it changes the order of sums.
+# last bit where it changes the order of sums, and other chunks by what dropout drops.
 _FREE = ("log_every", "checkpoint", "evaluation", "parallel", "activation_checkpointing", "compile")
 _FREE_DATA = ("dataset", "tokens_per_chunk")
 
@@ -138,37 +142,74 @@ def read_checkpoint(parent: Path, step: int) -> Snapshot:
     )
 
 
-def check_identity(stored: Identity, current: Identity, place: str) -> None:
+def newest_identity(parent: Path) -> tuple[Identity, int] | None:
+    """What the newest checkpoint that can be read belongs to, and its step; tensors are not read.
+
+    Args:
+        parent: Folder of the checkpoints.
+
+    Returns:
+        None where there is none.
+    """
+    for step in reversed(checkpoint_steps(parent)):
+        try:
+            return Identity(**_read_state(checkpoint_folder(parent, step))["identity"]), step
+        except (CheckpointError, KeyError, TypeError):
+            continue
+    return None
+
+
+def check_identity(stored: Identity, current: Identity, place: str, step: int) -> None:
     """Refuse to go on from a checkpoint of another run.
 
     Args:
         stored: Of the checkpoint.
-        current: Of this run.
+        current: Of this run; an empty plan or dataset is not known yet and not compared.
         place: Name of the stage, for messages.
+        step: Steps that are done.
 
     Raises:
         ConfigError: They differ; the message says in what.
     """
     hint = "go back to the old value, or train into another folder"
-    before, now = _flat(stored.settings), _flat(current.settings)
-    for key in {**before, **now}:
-        if before.get(key) != now.get(key):
-            where = key if key == "seed" else f"stages.{place}.{key}"
-            raise ConfigError(
-                f"{where}: got {now.get(key)!r}, but the stage was begun with {before.get(key)!r}",
-                hint=hint,
-            )
-    if stored.dataset != current.dataset:
+    found = differences(stored.settings, current.settings)
+    if _same_rates(stored.settings, current.settings, step):
+        found = {key: pair for key, pair in found.items() if not _is_of_schedule(key)}
+    for key, (before, now) in found.items():
+        where = key if key == "seed" else f"stages.{place}.{key}"
+        raise ConfigError(
+            f"{where}: got {now!r}, but the stage was begun with {before!r}", hint=hint
+        )
+    if current.dataset and stored.dataset != current.dataset:
         raise ConfigError(
             f"stages.{place}.data.dataset: holds other rows than those the stage was begun with "
             f"(got {current.dataset[:12]}, expected {stored.dataset[:12]})",
             hint="give the dataset that the stage began with, or train into another folder",
         )
-    if stored.plan != current.plan:
+    if current.plan and stored.plan != current.plan:
         raise ConfigError(
             f"stages.{place}.data: decides other batches than those the stage was begun with",
             hint=hint,
         )
+
+
+def _is_of_schedule(key: str) -> bool:
+    return key == "steps" or key.startswith("schedule.")
+
+
+def _same_rates(before: Mapping[str, Any], now: Mapping[str, Any], step: int) -> bool:
+    """Whether every step that is done would have the same learning rate under both settings."""
+    if not all("schedule" in settings and "steps" in settings for settings in (before, now)):
+        return False
+    (old, old_steps), (new, new_steps) = (
+        (from_dict(ScheduleConfig, settings["schedule"]), int(settings["steps"]))
+        for settings in (before, now)
+    )
+    if (old, old_steps) == (new, new_steps):
+        return True
+    return new_steps >= step and all(
+        lr_factor(old, done, old_steps) == lr_factor(new, done, new_steps) for done in range(step)
+    )
 
 
 def _damage(folder: Path) -> str | None:
@@ -195,13 +236,3 @@ def _read_state(folder: Path) -> dict[str, Any]:
     if not isinstance(values, dict) or values.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(f"{path}: is not of format version {FORMAT_VERSION}")
     return values
-
-
-def _flat(values: Any, path: str = "") -> dict[str, Any]:
-    """Values by path; lists count as one value."""
-    if not isinstance(values, Mapping):
-        return {path: values}
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found.update(_flat(value, f"{path}.{key}" if path else str(key)))
-    return found

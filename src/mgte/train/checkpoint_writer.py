@@ -21,6 +21,7 @@ from mgte.train.checkpoint import (
     checkpoint_steps,
 )
 from mgte.train.recipe import CheckpointConfig
+from mgte.train.state import TrainState
 from mgte.train.tensor_files import take_apart, write_chunks, write_tensors
 
 _ASIDE = ".writing-"
@@ -65,13 +66,37 @@ class CheckpointWriter:
             "identity": to_dict(snapshot.identity),
             "optimizer": tree,
         }
-        best = snapshot.state.best
-        kept = {best.step} if best is not None and self._config.keep_best else set()
+        kept = self._kept(snapshot.state)
         # Not a daemon: a program that ends waits until the file is whole.
         self._thread = threading.Thread(
             target=self._write, args=(snapshot.state.step, files, values, kept), name="checkpoint"
         )
         self._thread.start()
+
+    def amend(self, state: TrainState) -> None:
+        """Bring the newest checkpoint up to date, whose tensors stay as they are.
+
+        Args:
+            state: Where the stage stands, behind the step of that checkpoint.
+
+        Raises:
+            TrainingError: It could not be written, or not be changed.
+        """
+        self.check(wait=True)
+        path = checkpoint_folder(self._parent, state.step) / STATE_FILE
+        aside = path.with_name(f".{STATE_FILE}")
+        try:
+            values = json.loads(path.read_bytes()) | {"state": to_dict(state)}
+            aside.unlink(missing_ok=True)
+            write_chunks(aside, [json.dumps(values, indent=1).encode()])
+            aside.replace(path)
+            _flush_folder(path.parent)
+            self._remove_old(state.step, self._kept(state))
+        except OSError as error:
+            raise TrainingError(
+                f"{path}: cannot be brought up to date ({error.strerror or error})",
+                hint="make room and start again: the run goes on from this checkpoint",
+            ) from error
 
     def check(self, *, wait: bool = False) -> None:
         """Raise what went wrong in the thread.
@@ -126,6 +151,9 @@ class CheckpointWriter:
             self._error = TrainingError(
                 f"{self._parent}: the checkpoint of step {step} cannot be written ({error!r})"
             )
+
+    def _kept(self, state: TrainState) -> set[int]:
+        return {state.best.step} if state.best is not None and self._config.keep_best else set()
 
     def _remove_old(self, newest: int, kept: set[int]) -> None:
         steps = checkpoint_steps(self._parent)

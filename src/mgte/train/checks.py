@@ -9,6 +9,7 @@ from pathlib import Path
 from mgte.errors import CheckpointError, ConfigError
 from mgte.model import EncoderConfig
 from mgte.train.initial_model import SCRATCH
+from mgte.train.objectives import build_objective
 from mgte.train.objectives.config import EmbeddingConfig, EmbeddingDistillationConfig
 from mgte.train.recipe import EncoderShape, Recipe, Stage, TokenizerConfig
 from mgte.train.schedule import steps_of
@@ -56,6 +57,8 @@ def check_recipe(
         _check_numbers(stage, place)
         _check_lengths(stage, place, limits[stage.name][0])
         _check_widths(stage, place, limits[stage.name][1])
+        _check_objective(stage, place)
+        _check_weights(stage, place)
         _check_dataset(recipe, stage, place, root)
 
 
@@ -164,12 +167,18 @@ def _check_lengths(stage: Stage, place: str, longest: int | None) -> None:
             raise ConfigError(f"{place}.data.{name}: got {length}, expected at least 1")
     has_queries = stage.objective.kind in ("contrastive", "embedding", "reranking")
     need = max(data.max_length, data.max_query_length if has_queries else 0)
-    if longest is not None and data.max_length > longest:
-        raise ConfigError(
-            f"{place}.data.max_length: got {data.max_length}, expected at most "
-            f"max_position_embeddings={longest}",
-            hint=f"set {place}.encoder.max_position_embeddings, or cut texts earlier",
-        )
+    # A reranker's query is a part of its input, which is cut to max_length.
+    own_inputs = ["max_length"]
+    if stage.objective.kind in ("contrastive", "embedding"):
+        own_inputs.append("max_query_length")
+    for name in own_inputs:
+        length = getattr(data, name)
+        if longest is not None and length > longest:
+            raise ConfigError(
+                f"{place}.data.{name}: got {length}, expected at most "
+                f"max_position_embeddings={longest}",
+                hint=f"set {place}.encoder.max_position_embeddings, or cut texts earlier",
+            )
     if data.tokens_per_chunk < data.max_length:
         raise ConfigError(
             f"{place}.data.tokens_per_chunk: got {data.tokens_per_chunk}, expected at least "
@@ -199,6 +208,26 @@ def _check_widths(stage: Stage, place: str, width: int | None) -> None:
             raise ConfigError(
                 f"{place}.objective.dims: got {dim}, expected 1 to {width or 'the hidden size'}"
             )
+
+
+def _check_objective(stage: Stage, place: str) -> None:
+    """Settings of the objective that contradict each other, before hours of earlier stages."""
+    try:
+        build_objective(stage.objective)
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error.message}", hint=error.hint) from error
+
+
+def _check_weights(stage: Stage, place: str) -> None:
+    if stage.output.weights == "last":
+        return
+    needs = {
+        "evaluation": stage.evaluation is not None,
+        "checkpoint.keep_best: true": stage.checkpoint.keep_best,
+    }
+    for need, is_there in needs.items():
+        if not is_there:
+            raise ConfigError(f"{place}.output.weights: got 'best', which needs {place}.{need}")
 
 
 def _check_dataset(recipe: Recipe, stage: Stage, place: str, root: Path | None) -> None:

@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,29 @@ def describe_environment(world: World) -> dict[str, Any]:
     }
 
 
-def write_environment(path: Path, world: World) -> None:
-    """Write what `describe_environment` says as JSON."""
-    path.write_text(json.dumps(describe_environment(world), indent=2) + "\n", encoding="utf-8")
+def note_environment(path: Path, world: World) -> None:
+    """Append what `describe_environment` says to a list in a JSON file, if it is something new.
+
+    Args:
+        path: The file: sessions of the run, oldest first; what stands there stays.
+        world: The processes.
+    """
+    sessions: list[dict[str, Any]] = []
+    if path.is_file():
+        try:
+            found = json.loads(path.read_bytes())
+        except ValueError:
+            found = []
+        # Earlier versions kept the last session only, and not in a list.
+        sessions = found if isinstance(found, list) else [found]
+    now = describe_environment(world)
+    last = sessions[-1] if sessions else {}
+    if {key: last.get(key) for key in now} == now:
+        return
+    stamp = datetime.now(UTC).isoformat(timespec="seconds")
+    aside = path.with_name(f".{path.name}")
+    aside.write_text(json.dumps([*sessions, {**now, "since": stamp}], indent=2) + "\n", "utf-8")
+    aside.replace(path)
 
 
 def _commit() -> str:

@@ -25,7 +25,7 @@ from mgte.model import (
     build_model,
     init_weights,
 )
-from mgte.store import load_weights, open_model
+from mgte.store import EmbeddingSettings, load_weights, open_model
 from mgte.text import Tokenizer
 from mgte.train.objectives.config import EmbeddingConfig, MaskedLMConfig, RerankingConfig
 from mgte.train.recipe import EncoderChange, EncoderShape, Stage
@@ -36,6 +36,8 @@ SCRATCH = "scratch"
 # (another NTK factor at inference).
 TRAINED_ENCODER = "encoder.json"
 _VOCABULARY_MULTIPLE = 64
+# Type of weights that are as training left them.
+_WHOLE = "F32"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -45,10 +47,14 @@ class InitialModel:
     Attributes:
         model: The model on the CPU, float32, in training mode.
         fresh: Names of parameters that start from random weights.
+        settings: How the start is used, by its folder; None from scratch.
+        notes: What a reader of the log should know of the start.
     """
 
     model: Model
     fresh: frozenset[str]
+    settings: EmbeddingSettings | None = None
+    notes: tuple[str, ...] = ()
 
 
 def initial_model(
@@ -69,12 +75,16 @@ def initial_model(
         ConfigError: The stage asks for what its start does not allow.
         CheckpointError: The start cannot be loaded.
     """
-    source, old = None, None
+    source, old, settings = None, None, None
+    notes: tuple[str, ...] = ()
     if isinstance(start, EncoderShape):
         family = str(start.family)
         config = encoder_from_scratch(start, tokenizer)
     else:
         opened = open_model(start)
+        settings = opened.settings
+        if opened.dtype != _WHOLE:
+            notes = (f"starts from weights that its start keeps rounded, as {opened.dtype}",)
         source = load_weights(opened).model
         family = source.family
         config = _trained_config(Path(start)) or source.config
@@ -83,7 +93,8 @@ def initial_model(
     config = changed_encoder(config, stage.encoder, tokenizer, stage.name)
     _check_vocabulary(config, tokenizer, stage.name)
     head = stage_head(stage, config, family, None if source is None else source.head_config)
-    model = build_model(config, head, pooling=stage.output.pooling, family=family)
+    pooling = stage.output.pooling or ("cls" if settings is None else settings.pooling)
+    model = build_model(config, head, pooling=pooling, family=family)
     generator = torch.Generator().manual_seed(mix_seed(seed, stage.name, "weights"))
     init_weights(model, config, generator=generator)
     fresh = _take_weights(model, source)
@@ -93,7 +104,7 @@ def initial_model(
             fresh -= _fill_vocabulary(model, source, old, tokenizer)
     if isinstance(model, EmbeddingModel):
         model.skip_ids = tuple(sorted(tokenizer.special_ids))
-    return InitialModel(model=model.train(), fresh=fresh)
+    return InitialModel(model=model.train(), fresh=fresh, settings=settings, notes=notes)
 
 
 def encoder_from_scratch(shape: EncoderShape, tokenizer: Tokenizer) -> EncoderConfig:
@@ -263,7 +274,7 @@ def stage_head(
         kind=kind,
         num_labels=config.vocab_size if kind == "masked_lm" else 1,
         labels=() if kind == "masked_lm" else ("LABEL_0",),
-        pooling=stage.output.pooling if family == "modernbert" else "cls",
+        pooling="mean" if stage.output.pooling == "mean" and family == "modernbert" else "cls",
         has_dense=has_transform or kind == "sequence_classification",
         dense_bias=family != "modernbert",
         activation="gelu" if has_transform else "tanh",

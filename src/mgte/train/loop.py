@@ -2,38 +2,33 @@
 
     restore or start
     repeat: learning rate -> gradients of all batches -> one all-reduce -> clip -> step
-            -> log -> maybe evaluate -> maybe save
+            -> log -> maybe save -> maybe evaluate
 
 A step is done or it is not: what was asked to stop inside a step drops that step, so a checkpoint
 always stands between two steps.
 """
 
 import math
-import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
-import torch.distributed as dist
 
 from mgte.data import Batch, mix_seed
 from mgte.errors import TrainingError
 from mgte.losses import LossSum
-from mgte.train.checkpoint import checkpoint_folder, checkpoint_steps
+from mgte.train.checkpoint import CHECKPOINTS, checkpoint_folder, checkpoint_steps
 from mgte.train.checkpoint_writer import CheckpointWriter
-from mgte.train.lora import plain_weights
 from mgte.train.objectives.objective import StepContext
 from mgte.train.schedule import lr_factor
+from mgte.train.stage_evaluation import evaluate_if_due, is_evaluation_due
 from mgte.train.stage_log import StageLog
-from mgte.train.stage_model import save_stage_model
 from mgte.train.stage_parts import StageParts, StageResult
-from mgte.train.stage_saving import CHECKPOINTS, restore_stage, save_stage, stage_writer
-from mgte.train.state import Best, TrainState
+from mgte.train.stage_saving import restore_stage, save_stage, stage_writer
+from mgte.train.state import TrainState
 from mgte.train.step_sums import ReducedStep, StepSums
 
-EVALUATED = "evaluated-model"
 _SHOWN_ROWS = 16
 
 
@@ -44,54 +39,75 @@ def run_stage(parts: StageParts) -> StageResult:
         parts: What the stage is made of.
 
     Returns:
-        How it ended; the last step that was done is in a checkpoint.
+        How it ended; the last step that was done is in a checkpoint. A stage whose last evaluation
+        is still to come was interrupted.
 
     Raises:
         ConfigError: The folder holds checkpoints of another run.
         CheckpointError: All checkpoints are damaged.
         TrainingError: A loss or gradient is no number, or a checkpoint cannot be written.
     """
-    stage = parts.stage
-    events: list[str] = []
+    stage, events = parts.stage, list[str]()
     state = restore_stage(parts, events.append)
     log = StageLog(parts, state)
-    for event in events:
+    for event in events if state.step else (*parts.notes, *events):
         log.event(state.step, event)
-    writer = stage_writer(parts)
-    saved = state.step if state.step else -1
+    writer, saved, is_stopped = stage_writer(parts), state.step, False
     parts.model.train()
     try:
-        while state.step < stage.steps:
+        # An evaluation that an earlier run did not get to.
+        state = evaluate_if_due(parts, state, log, writer)
+        while state.step < stage.steps and not is_stopped:
             started = time.perf_counter()
             done = _train_step(parts, state, writer)
             if done is None:
                 break
             reduced, norm, loader_state = done
-            seconds = state.seconds + time.perf_counter() - started
-            tokens = state.tokens_seen + reduced.counts["tokens"]
             state = replace(
-                state, step=state.step + 1, tokens_seen=tokens, seconds=seconds, loader=loader_state
+                state,
+                step=state.step + 1,
+                tokens_seen=state.tokens_seen + reduced.counts["tokens"],
+                tokens_dropped=state.tokens_dropped + reduced.counts["tokens_dropped"],
+                seconds=state.seconds + time.perf_counter() - started,
+                loader=loader_state,
             )
             log.step(state, reduced, norm)
-            improved, state = _evaluate(parts, state, log)
+            is_stopped = reduced.wants_stop
             if writer is not None:
                 writer.check()
-            is_due = state.step % stage.checkpoint.every_steps == 0 or state.step == stage.steps
-            if is_due or (improved and stage.checkpoint.keep_best):
+            if is_stopped or _is_save_due(parts, state):
                 save_stage(parts, state, writer)
                 saved = state.step
-            if reduced.wants_stop:
-                break
-        is_done = state.step >= stage.steps
-        if saved != state.step and state.step:
+            # Who asks to stop does not wait for an evaluation: it is the first thing next time.
+            if not is_stopped:
+                state = evaluate_if_due(parts, state, log, writer)
+        is_done = state.step >= stage.steps and not is_evaluation_due(parts, state)
+        if saved != state.step:
             save_stage(parts, state, writer)
         if not is_done:
-            log.event(state.step, f"interrupted after step {state.step}; saved")
+            _say_interrupted(state, log, writer)
     finally:
         log.close()
         if writer is not None:
             writer.close()
     return StageResult(status="done" if is_done else "interrupted", state=state)
+
+
+def _is_save_due(parts: StageParts, state: TrainState) -> bool:
+    stage, step = parts.stage, state.step
+    is_due = step % stage.checkpoint.every_steps == 0 or step == stage.steps
+    # What goes wrong while a model is measured must not cost steps.
+    return is_due or is_evaluation_due(parts, state)
+
+
+def _say_interrupted(state: TrainState, log: StageLog, writer: CheckpointWriter | None) -> None:
+    """Log that the stage was interrupted, and what is saved once it is."""
+    if not state.step:
+        log.event(0, "interrupted before the first step was done; there is nothing to save")
+        return
+    if writer is not None:
+        writer.check(wait=True)
+    log.event(state.step, f"interrupted after step {state.step}; saved")
 
 
 def _train_step(
@@ -156,41 +172,3 @@ def _not_finite(
         f"gradient norm {norm:g}, expected finite numbers; batches: {'; '.join(described)}",
         hint=f"look at these rows, or lower the learning rate; {last}",
     )
-
-
-def _evaluate(parts: StageParts, state: TrainState, log: StageLog) -> tuple[bool, TrainState]:
-    """Evaluate if it is time; whether that was the best so far, and the state with it."""
-    config, started = parts.stage.evaluation, time.perf_counter()
-    is_due = config is not None and (
-        state.step % config.every_steps == 0 or state.step == parts.stage.steps
-    )
-    if not is_due or not parts.evaluators:
-        return False, state
-    weights = parts.spread.gathered(plain_weights(parts.model))
-    found: list[Any] = [None]
-    if parts.world.is_first:
-        scores = _scores(parts, state.step, weights)
-        log.evaluation(state.step, scores)
-        found = [next(iter(scores.items()), None)]
-    if parts.world.size > 1:
-        dist.broadcast_object_list(found, src=0)
-    log.pause(time.perf_counter() - started)
-    if found[0] is None or (state.best is not None and found[0][1] <= state.best.value):
-        return False, state
-    best = Best(step=state.step, metric=found[0][0], value=float(found[0][1]))
-    return True, replace(state, best=best)
-
-
-def _scores(parts: StageParts, step: int, weights: Mapping[str, torch.Tensor]) -> dict[str, float]:
-    folder = save_stage_model(
-        parts.folder / EVALUATED,
-        parts.model,
-        weights,
-        parts.stage.output,
-        tokenizer=parts.tokenizer,
-    )
-    scores: dict[str, float] = {}
-    for evaluator in parts.evaluators:
-        scores.update(evaluator(folder, parts.stage, step))
-    shutil.rmtree(folder, ignore_errors=True)
-    return scores

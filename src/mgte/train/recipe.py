@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mgte.data import DataConfig, DatasetConfig, TokenizerKind
+from mgte.packing import Pooling
 from mgte.train.objectives.config import ObjectiveConfig
 from mgte.train.optimizer import OptimizerConfig
 from mgte.train.schedule import ScheduleConfig
@@ -95,23 +96,29 @@ class EncoderChange:
 class OutputConfig:
     """What the stage's model folder says about use.
 
+    The first five are those of the start (a checkpoint or an earlier stage) where they are None.
+    From scratch that is: cls, normalised, the encoder's longest, no prompts.
+
     Attributes:
-        pooling: How token states become a vector.
+        pooling: How token states become a vector; "last" for models that read from left to right.
         normalize: Whether vectors are normalised.
-        max_length: Longest input at use; 0 means the encoder's longest.
-        query_prompt: Text put before queries.
-        document_prompt: Text put before documents.
+        max_length: Longest input at use; 0 means the encoder's longest, which None means too where
+            the stage changes the encoder's positions.
+        query_prompt: Text put before queries, in training too.
+        document_prompt: Text put before documents, in training too.
         rope_ntk_factor: NTK factor at inference (reversed NTK: 8); None keeps the training one.
         dtype: Type of the saved weights; "int8" keeps one scale per row of a matrix.
+        weights: "last" step, or those of the "best" evaluation.
     """
 
-    pooling: Literal["cls", "mean"] = "cls"
-    normalize: bool = True
-    max_length: int = 0
-    query_prompt: str = ""
-    document_prompt: str = ""
+    pooling: Pooling | None = None
+    normalize: bool | None = None
+    max_length: int | None = None
+    query_prompt: str | None = None
+    document_prompt: str | None = None
     rope_ntk_factor: float | None = None
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
+    weights: Literal["last", "best"] = "last"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +128,8 @@ class CheckpointConfig:
     Attributes:
         every_steps: Steps between two checkpoints.
         keep_last: Checkpoints kept; older ones are removed.
-        keep_best: Whether the checkpoint with the best evaluation stays too.
+        keep_best: Whether the checkpoint with the best evaluation stays too; `output.weights: best`
+            needs it.
     """
 
     every_steps: int = 1000

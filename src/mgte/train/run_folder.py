@@ -10,13 +10,21 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mgte.config import from_dict, read_yaml, to_dict, write_yaml
 from mgte.errors import ConfigError
-from mgte.train.checkpoint import stage_settings
-from mgte.train.initial_model import TRAINED_ENCODER
+from mgte.train.checkpoint import (
+    CHECKPOINTS,
+    Identity,
+    check_identity,
+    newest_identity,
+    stage_settings,
+)
+from mgte.train.differences import differences, spoken_differences
+from mgte.train.initial_model import SCRATCH, TRAINED_ENCODER
 from mgte.train.recipe import Recipe, Stage
 
 _RECIPE, _DONE, _MODEL, _LOCK = "recipe.yaml", "DONE", "model", ".lock"
@@ -95,28 +103,56 @@ class RunFolder:
                 ) from None
             yield
 
-    def claim(self) -> None:
-        """Write the recipe into the folder.
+    def check(self) -> None:
+        """Compare the recipe with what the folder holds already; nothing is written.
 
-        A folder that has a recipe keeps it if its finished stages are unchanged in this one; a
-        stage that is under way is checked against its checkpoint.
+        Finished stages must be unchanged, and one that is under way must be that of its newest
+        checkpoint, as far as settings tell.
 
         Raises:
             ConfigError: The folder belongs to another run.
         """
         path = self.path / _RECIPE
-        self.path.mkdir(parents=True, exist_ok=True)
         if path.is_file():
             stored = from_dict(Recipe, read_yaml(path), str(path))
             for index, stage in enumerate(stored.stages):
                 if (self.path / f"{index + 1:02d}-{stage.name}" / _DONE).is_file():
                     self._check_unchanged(index, stage, stored)
+        for stage in self._recipe.stages:
+            if not self.is_done(stage.name):
+                settings = stage_settings(stage, self._recipe.seed)
+                if stage.init_from == SCRATCH:
+                    settings["scratch"] = to_dict(self._recipe.encoder)
+                self.check_under_way(stage, Identity(settings=settings, plan="", dataset=""))
+
+    def check_under_way(self, stage: Stage, identity: Identity) -> None:
+        """Compare a stage with its newest checkpoint; settings that are not given are not compared.
+
+        Args:
+            stage: The stage.
+            identity: What is known of it; an empty plan or dataset is not compared.
+
+        Raises:
+            ConfigError: The checkpoint is another run's.
+        """
+        found = newest_identity(self.stage(stage.name) / CHECKPOINTS)
+        if found is not None:
+            stored, step = found
+            kept = {
+                key: value for key, value in stored.settings.items() if key in identity.settings
+            }
+            check_identity(replace(stored, settings=kept), identity, stage.name, step)
+
+    def write_recipe(self) -> None:
+        """Write the recipe into the folder."""
+        path = self.path / _RECIPE
+        self.path.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}")
         write_yaml(to_dict(self._recipe), aside)
         aside.replace(path)
 
     def _check_unchanged(self, index: int, before: Stage, stored: Recipe) -> None:
-        hint = "train into another folder"
+        hint = "go back to the old value, or train into another folder"
         names = [stage.name for stage in self._recipe.stages]
         if names[index : index + 1] != [before.name]:
             raise ConfigError(
@@ -124,15 +160,27 @@ class RunFolder:
                 f"expected the same in the recipe (got {', '.join(names)})",
                 hint=hint,
             )
-        old = stage_settings(before, stored.seed)
-        new = stage_settings(self._recipe.stages[index], self._recipe.seed)
-        changed = [key for key in old if old[key] != new.get(key)]
-        for key in ("tokenizer", "encoder"):
-            if getattr(stored, key) != getattr(self._recipe, key):
-                changed.append(key)
-        if changed:
+        stage = self._recipe.stages[index]
+        found = differences(_decisive(before, stored), _decisive(stage, self._recipe))
+        if found:
             raise ConfigError(
-                f"stages.{before.name}: is done in {self.path} with other settings, see "
-                f"{', '.join(changed)}",
+                f"stages.{before.name}: is done in {self.path} with other settings: "
+                f"{spoken_differences(found)}",
                 hint=hint,
             )
+
+
+def _decisive(stage: Stage, recipe: Recipe) -> dict[str, Any]:
+    """Everything that a finished stage came from, by the keys of the recipe."""
+    settings = stage_settings(stage, recipe.seed)
+    settings["output"] = to_dict(stage.output)
+    settings["data"]["dataset"] = name = stage.data.dataset
+    seed = settings.pop("seed")
+    datasets = {name: to_dict(recipe.datasets[name])} if name in recipe.datasets else {}
+    return {
+        "seed": seed,
+        "tokenizer": to_dict(recipe.tokenizer),
+        "encoder": to_dict(recipe.encoder),
+        "stages": {stage.name: settings},
+        "datasets": datasets,
+    }

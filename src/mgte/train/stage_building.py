@@ -18,9 +18,9 @@ from mgte.train.objectives.config import (
     MaskedLMConfig,
     RerankingConfig,
 )
-from mgte.train.preparation import located
 from mgte.train.recipe import EncoderShape, Recipe, Stage
 from mgte.train.run_folder import RunFolder
+from mgte.train.run_options import located
 
 _LOAD_KINDS: dict[str, LoadKind] = {
     "masked_lm": "masked_lm",
@@ -48,8 +48,8 @@ def load_config(stage: Stage) -> LoadConfig:
         kind=_LOAD_KINDS[objective.kind],
         masking=masking,
         random_negatives=random_negatives,
-        query_prompt=stage.output.query_prompt,
-        document_prompt=stage.output.document_prompt,
+        query_prompt=stage.output.query_prompt or "",
+        document_prompt=stage.output.document_prompt or "",
     )
 
 

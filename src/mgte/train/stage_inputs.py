@@ -14,28 +14,27 @@ from typing import Any
 import torch
 
 from mgte.data import DescribedBatch, build_loader
-from mgte.errors import MgteError
+from mgte.errors import BackendUnavailableError, CheckpointError
 from mgte.model import EncoderConfig, HeadConfig, build_model
 from mgte.store import open_model
 from mgte.text import Tokenizer
-from mgte.train.checks import check_recipe
 from mgte.train.dry_run import Machine, StageInputs, StageReport, report_stage
 from mgte.train.estimate import ModelSize, measure_speed, model_size
 from mgte.train.initial_model import SCRATCH, changed_encoder, encoder_from_scratch, stage_head
-from mgte.train.preparation import (
-    RunOptions,
-    located,
-    open_prepared,
-    prepare_datasets,
-    prepare_tokenizer,
-)
-from mgte.train.recipe import CheckpointConfig, EncoderChange, Recipe, Stage
+from mgte.train.input_files import absent_inputs
+from mgte.train.preparation import open_prepared, prepare_datasets
+from mgte.train.ready_recipe import is_here, ready_recipe
+from mgte.train.recipe import CheckpointConfig, EncoderChange, Recipe, Stage, TokenizerConfig
 from mgte.train.run import run_recipe
 from mgte.train.run_folder import RunFolder
+from mgte.train.run_options import RunOptions, located
 from mgte.train.schedule import ScheduleConfig
 from mgte.train.stage_building import load_config
+from mgte.train.tokenizer_preparation import prepare_tokenizer
 from mgte.train.world import World
 
+# What is raised where a part is on another machine; all else a run would refuse too.
+_ABSENT = (BackendUnavailableError, CheckpointError)
 # The first step pays for what is set up once; the others are timed.
 _TIMED_STEPS = 4
 _SHOWN_CHARACTERS = 160
@@ -79,10 +78,12 @@ def look_ahead(
         Reports; what is not on this machine is named there.
 
     Raises:
-        ConfigError: The recipe cannot work.
+        ConfigError: The recipe cannot work, or `out` belongs to another run.
+        DataError: A raw file cannot be read, or nothing is left of it.
     """
-    check_recipe(recipe, root=options.data_root)
+    recipe = ready_recipe(recipe, options.data_root, may_lack_starts=True)
     folder = RunFolder(out, recipe)
+    folder.check()
     tokenizer, problem = _tokenizer(recipe, folder, world, options)
     precisions: set[str] = {stage.precision for stage in recipe.stages}
     device = world.device.type
@@ -116,39 +117,71 @@ class _Known:
 def _tokenizer(
     recipe: Recipe, folder: RunFolder, world: World, options: RunOptions
 ) -> tuple[Tokenizer | None, str | None]:
+    wanted, root = recipe.tokenizer, options.data_root
+    name = wanted or recipe.stages[0].init_from
+    if isinstance(wanted, TokenizerConfig):
+        name = wanted.start_from
+        absent = [path for key in wanted.datasets for path in _absent_of(key, recipe, root)]
+        if absent and not folder.tokenizer.is_dir():
+            return None, f"tokenizer (its texts: {', '.join(absent)})"
     try:
-        return prepare_tokenizer(recipe, folder, world, options)[0], None
-    except MgteError as error:
+        return prepare_tokenizer(recipe, folder, world, options).tokenizer, None
+    except _ABSENT as error:
+        if isinstance(name, str) and name and is_here(name, root):
+            raise
         return None, f"tokenizer ({error.message})"
 
 
+def _absent_of(dataset: str, recipe: Recipe, root: Path) -> list[str]:
+    config = recipe.datasets.get(dataset)
+    return [] if config is None else absent_inputs(config, root)
+
+
 def _stage_inputs(stage: Stage, known: _Known, starts: dict[str, _Start]) -> StageInputs:
-    """Everything that can be found out; what cannot is put into words."""
-    inputs = StageInputs()
+    """Everything that can be found out; what is not on this machine is put into words."""
+    inputs = StageInputs(missing=_absent_evaluation(stage, known.options.data_root))
+    names = {other.name for other in known.recipe.stages}
     try:
+        if stage.init_from in names - starts.keys():
+            raise CheckpointError(f"the start of {stage.init_from!r} is not here")
         start = _start_of(stage, known, starts)
         inputs = replace(inputs, config=start.config, size=_size_of(stage, start))
         starts[stage.name] = start
-    except MgteError as error:
-        inputs = replace(inputs, missing=(f"model ({error.message})",))
+    except _ABSENT as error:
+        if stage.init_from not in names and is_here(stage.init_from, known.options.data_root):
+            raise
+        inputs = replace(inputs, missing=(*inputs.missing, f"model ({error.message})"))
+    name = stage.data.dataset
+    absent = _absent_of(name, known.recipe, known.options.data_root)
+    if absent and not (known.folder.dataset(name) / "manifest.json").is_file():
+        return replace(inputs, missing=(*inputs.missing, f"data ({', '.join(absent)})"))
     try:
-        one = replace(known.recipe, stages=(stage,))
-        prepare_datasets(one, known.folder, known.tokenizer, known.world, known.options)
-        with build_loader(
-            open_prepared(
-                stage.data.dataset, known.recipe, known.folder, known.tokenizer, known.options
-            ),
-            stage.data,
-            load_config(stage),
-            tokenizer=known.tokenizer,
-            seed=known.recipe.seed,
-            stage=stage.name,
-        ) as loader:
-            summary = loader.plan.summary(stage.steps)
-            first = tuple(_shown(loader.describe_first(1, num_rows=1)[0]))
-        return replace(inputs, summary=summary, first=first)
-    except MgteError as error:
+        return _with_data(stage, known, inputs)
+    except _ABSENT as error:
         return replace(inputs, missing=(*inputs.missing, f"data ({error.message})"))
+
+
+def _with_data(stage: Stage, known: _Known, inputs: StageInputs) -> StageInputs:
+    one = replace(known.recipe, stages=(stage,))
+    prepare_datasets(one, known.folder, known.tokenizer, known.world, known.options)
+    with build_loader(
+        open_prepared(
+            stage.data.dataset, known.recipe, known.folder, known.tokenizer, known.options
+        ),
+        stage.data,
+        load_config(stage),
+        tokenizer=known.tokenizer,
+        seed=known.recipe.seed,
+        stage=stage.name,
+    ) as loader:
+        summary = loader.plan.summary(stage.steps)
+        first = tuple(_shown(loader.describe_first(1, num_rows=1)[0]))
+    return replace(inputs, summary=summary, first=first)
+
+
+def _absent_evaluation(stage: Stage, root: Path) -> tuple[str, ...]:
+    folders = () if stage.evaluation is None else stage.evaluation.data
+    return tuple(f"evaluation ({name})" for name in folders if not (root / name).is_dir())
 
 
 def _start_of(stage: Stage, known: _Known, starts: dict[str, _Start]) -> _Start:
@@ -171,7 +204,7 @@ def _size_of(stage: Stage, start: _Start) -> ModelSize:
     assert start.head is not None
     with torch.device("meta"):
         model = build_model(
-            start.config, start.head, pooling=stage.output.pooling, family=start.family
+            start.config, start.head, pooling=stage.output.pooling or "cls", family=start.family
         )
     if stage.lora is None:
         return model_size(model)

@@ -30,8 +30,6 @@ class StageLog:
             self._file = open_log(parts.folder / LOG_FILE, state.step)
             self._sinks = [self._file, *parts.sinks]
         self._since = (time.perf_counter(), state.step, state.tokens_seen)
-        if parts.stage.evaluation is not None and not parts.evaluators:
-            self.event(state.step, "evaluation is asked for, but no evaluator was passed in")
 
     def step(self, state: TrainState, reduced: ReducedStep, norm: float) -> None:
         """Log a step if it is time; its own loss, not a mean, so that resuming changes nothing."""
@@ -51,7 +49,7 @@ class StageLog:
             lr=stage.optimizer.lr * factor,
             tokens_per_s=(state.tokens_seen - tokens) / elapsed,
             tokens_seen=state.tokens_seen,
-            tokens_dropped=reduced.counts["tokens_dropped"],
+            tokens_dropped=state.tokens_dropped,
             grad_norm=norm,
             eta_s=(stage.steps - state.step) * elapsed / max(1, state.step - steps),
             **terms,

@@ -10,7 +10,9 @@ from torch import Tensor
 from mgte.model import EmbeddingModel, EncoderConfig, MaskedLM, Model, build_model
 from mgte.store import EmbeddingSettings, TrainingFacts, save_model
 from mgte.train.recipe import OutputConfig
+from mgte.train.stage_output import settings_at_use
 
+_LOWERCASE_FILE = "sentence_bert_config.json"
 # Of 8-bit weights, what is no matrix stays float32.
 _DTYPES = {
     "float32": torch.float32,
@@ -27,6 +29,7 @@ def save_stage_model(
     output: OutputConfig,
     *,
     tokenizer: Path,
+    settings: EmbeddingSettings | None = None,
     facts: TrainingFacts | None = None,
 ) -> Path:
     """Write a model folder that anybody loads.
@@ -35,30 +38,25 @@ def save_stage_model(
         folder: The folder.
         model: The model in training: its kind, its settings.
         weights: Its whole weights by plain names.
-        output: Pooling, prompts, limits, type of the weights.
+        output: NTK factor and type of the weights.
         tokenizer: Folder of the tokenizer, copied.
+        settings: Pooling, prompts and limits; None means the output's for a model from scratch.
         facts: For the card.
 
     Returns:
         The folder.
     """
+    settings = settings or settings_at_use(output, None)
     copy = build_model(
         inference_config(model.config, output),
         model.head_config,
-        pooling=output.pooling,
+        pooling=settings.pooling,
         family=model.family,
     )
     if isinstance(copy, EmbeddingModel) and isinstance(model, EmbeddingModel):
         copy.skip_ids = model.skip_ids
     copy.load_state_dict({name: tensor.detach().cpu() for name, tensor in weights.items()})
-    prompts = {"query": output.query_prompt, "document": output.document_prompt}
-    settings = EmbeddingSettings(
-        pooling=output.pooling,
-        normalize=output.normalize,
-        prompts={name: prompt for name, prompt in prompts.items() if prompt},
-        max_length=output.max_length or None,
-    )
-    return save_model(
+    written = save_model(
         copy.to(_DTYPES[output.dtype]),
         folder,
         # Pooling, prompts and limits stand in files of sentence-transformers only.
@@ -68,6 +66,10 @@ def save_stage_model(
         facts=facts,
         int8=output.dtype == "int8",
     )
+    if settings.lowercase and isinstance(model, MaskedLM):
+        # All that such a folder says of its use beyond the formats of transformers.
+        (written / _LOWERCASE_FILE).write_text('{"do_lower_case": true}\n', encoding="utf-8")
+    return written
 
 
 def inference_config(config: EncoderConfig, output: OutputConfig) -> EncoderConfig:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from mgte.data import StepBatches
 from mgte.model import Model
+from mgte.store import EmbeddingSettings
 from mgte.train.checkpoint import Identity
 from mgte.train.objectives.objective import Objective
 from mgte.train.optimizer import Optimizer
@@ -56,10 +57,12 @@ class StageParts:
         spread: How the model is spread over processes.
         world: The processes.
         identity: What its checkpoints belong to.
-        tokenizer: Folder of the tokenizer, for models that are evaluated.
+        tokenizer: Folder of the tokenizer.
+        settings: How the model is used, for the folders that are written of it.
         stop: Whether somebody asked to stop.
         sinks: Where the log goes, beside `metrics.jsonl`.
         evaluators: What is measured during training.
+        notes: What the log says before the first step.
     """
 
     stage: Stage
@@ -73,9 +76,11 @@ class StageParts:
     world: World
     identity: Identity
     tokenizer: Path
+    settings: EmbeddingSettings
     stop: StopSignal
     sinks: Sequence[Sink] = ()
     evaluators: Sequence[Evaluator] = ()
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

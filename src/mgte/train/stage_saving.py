@@ -5,12 +5,14 @@ All processes read it themselves: the run's folder is one that all of them see.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from mgte.train.checkpoint import (
+    CHECKPOINTS,
     Snapshot,
     check_identity,
     find_newest,
@@ -20,8 +22,6 @@ from mgte.train.checkpoint_writer import CheckpointWriter
 from mgte.train.parallel import Spread
 from mgte.train.stage_parts import StageParts
 from mgte.train.state import TrainState
-
-CHECKPOINTS = "checkpoints"
 
 
 def restore_stage(parts: StageParts, report: Callable[[str], None]) -> TrainState:
@@ -43,14 +43,16 @@ def restore_stage(parts: StageParts, report: Callable[[str], None]) -> TrainStat
     if world.size > 1:
         dist.broadcast_object_list(found, src=0)
     if found[0] is None:
-        return TrainState(loader=parts.loader.state())
+        return TrainState(loader=parts.loader.state(), evaluated=0)
     snapshot = read_checkpoint(folder, found[0])
-    check_identity(snapshot.identity, parts.identity, parts.stage.name)
+    check_identity(snapshot.identity, parts.identity, parts.stage.name, snapshot.state.step)
     parts.spread.load(snapshot.weights)
     parts.optimizer.load_state_dict(_scattered(parts.spread, snapshot.optimizer))
     parts.loader.restore(snapshot.state.loader)
-    report(f"goes on after step {snapshot.state.step}")
-    return snapshot.state
+    state = snapshot.state
+    report(f"goes on after step {state.step}")
+    # Checkpoints of before evaluations were noted were written behind them.
+    return replace(state, evaluated=state.step) if state.evaluated is None else state
 
 
 def _scattered(spread: Spread, optimizer: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -31,6 +32,14 @@ class World:
     def is_first(self) -> bool:
         """Whether this process writes files and speaks to the user."""
         return self.rank == 0
+
+    def wishes(self, wish: bool) -> bool:
+        """Whether any process has a wish; the same answer on all of them, which all ask."""
+        if self.size == 1:
+            return wish
+        found: list[Any] = [None] * self.size
+        dist.all_gather_object(found, wish)
+        return any(found)
 
     def barrier(self) -> None:
         """Wait for all processes."""

@@ -73,7 +73,12 @@ def recipe(tmp_path: Path, tokenizer_folder: Path) -> Path:
                 "name": "meaning",
                 "init_from": "words",
                 "objective": {"kind": "contrastive"},
-                "data": {"dataset": "pairs", "max_length": 32, "rows_per_batch": 4},
+                "data": {
+                    "dataset": "pairs",
+                    "max_length": 32,
+                    "max_query_length": 32,
+                    "rows_per_batch": 4,
+                },
                 "optimizer": optimizer,
                 "schedule": {"kind": "linear"},
                 "steps": 4,

@@ -174,10 +174,12 @@ def test_a_checkpoint_of_another_run_is_refused_with_the_reason() -> None:
         ),
         "data: decides other batches": Identity(settings=IDENTITY.settings, plan="q", dataset="d"),
     }
-    check_identity(IDENTITY, IDENTITY, "mlm")
+    check_identity(IDENTITY, IDENTITY, "mlm", 3)
     for message, other in cases.items():
         with pytest.raises(ConfigError, match=message):
-            check_identity(IDENTITY, other, "mlm")
+            check_identity(IDENTITY, other, "mlm", 3)
+    # What is not known yet is not compared.
+    check_identity(IDENTITY, Identity(settings=IDENTITY.settings, plan="", dataset=""), "mlm", 3)
 
 
 def test_another_format_version_is_damage(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What `mgte train` measures while a model learns: a saved model folder on BEIR folders."""
+"""RetrievalEvaluator: what is measured while a model learns, its folder on BEIR folders."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mgte.errors import ConfigError
+from mgte.evaluate.bm25 import bm25_rankings
+from mgte.evaluate.collection import Collection, read_collection
+from mgte.evaluate.metrics import mean_metrics, measure_rankings
+from mgte.evaluate.rankings import rerank
+from mgte.evaluate.retrieval import evaluate_retrieval
+from mgte.evaluate.searches import RetrievalConfig
 
 if TYPE_CHECKING:
-    from mgte.evaluate import Collection
     from mgte.train import Stage
 
 # The score that decides which checkpoint is the best: the mean over collections.
@@ -23,11 +28,11 @@ class RetrievalEvaluator:
 
     Args:
         root: Folder from which paths of data count.
-        device: Where the model runs.
+        device: Where the model runs: "cpu", "cuda", or "auto" for a GPU where there is one.
     """
 
-    def __init__(self, root: Path, device: str) -> None:
-        self._root = root
+    def __init__(self, root: str | Path = ".", device: str = "auto") -> None:
+        self._root = Path(root)
         self._device = device
         self._collections: dict[tuple[str, str, int, int], Collection] = {}
 
@@ -56,13 +61,19 @@ class RetrievalEvaluator:
         return {MAIN_SCORE: float(np.mean(main)), **scores}
 
     def check(self, stage: "Stage") -> None:
-        """Read a stage's collections, so that a wrong path is found before the first step."""
+        """Read a stage's collections, so that a wrong path is found before the first step.
+
+        Args:
+            stage: The stage.
+
+        Raises:
+            ConfigError: A folder is missing.
+            DataError: A collection cannot be read.
+        """
         if stage.evaluation is not None:
             self._read(stage)
 
-    def _read(self, stage: "Stage") -> list["Collection"]:
-        from mgte.evaluate import read_collection
-
+    def _read(self, stage: "Stage") -> list[Collection]:
         config, found = stage.evaluation, []
         assert config is not None
         for name in config.data:
@@ -83,9 +94,8 @@ class RetrievalEvaluator:
             found.append(self._collections[key])
         return found
 
-    def _measure_embedder(self, folder: Path, collection: "Collection") -> dict[str, float]:
+    def _measure_embedder(self, folder: Path, collection: Collection) -> dict[str, float]:
         """nDCG@10 of every way in which the model ranks; the one for use stands last."""
-        from mgte.evaluate import RetrievalConfig, evaluate_retrieval
         from mgte.inference import Embedder
 
         # The plain module: nothing to prepare for a model that lives for one evaluation, and no
@@ -94,8 +104,7 @@ class RetrievalEvaluator:
         config = RetrievalConfig(show_progress=False)
         return evaluate_retrieval(embedder, collection, config=config).metrics
 
-    def _measure_reranker(self, folder: Path, collection: "Collection") -> dict[str, float]:
-        from mgte.evaluate import bm25_rankings, mean_metrics, measure_rankings, rerank
+    def _measure_reranker(self, folder: Path, collection: Collection) -> dict[str, float]:
         from mgte.inference import Reranker
 
         reranker = Reranker.load(str(folder), device=self._device, backend="torch-eager")
