@@ -5,11 +5,13 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from mgte.errors import BackendUnavailableError
 from mgte.evaluate.collection import Collection
+from mgte.evaluate.rankings import without_own
 from mgte.search import Ranking, rank_positive
 
 # Source: Anserini's and BEIR's settings of BM25.
@@ -22,6 +24,8 @@ _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u
 def bm25_rankings(collection: Collection, count: int) -> list[Ranking]:
     """Rank the documents of a collection by BM25.
 
+    The index is made once per collection, and lives as long as it.
+
     Args:
         collection: Documents and queries.
         count: Documents per query at most; those without a word of the query are left out.
@@ -32,19 +36,34 @@ def bm25_rankings(collection: Collection, count: int) -> list[Ranking]:
     Raises:
         BackendUnavailableError: bm25s is not installed.
     """
-    texts = [list(words_of(document.full_text)) for document in collection.documents]
-    queries = [list(words_of(query.text)) for query in collection.queries]
-    if not any(texts):
-        return [_nothing() for _ in queries]
-    index = _bm25s().BM25(k1=_K1, b=_B)
-    index.index(texts, show_progress=False)
-    known = index.vocab_dict
-    rankings = []
-    for words in queries:
-        there = [word for word in words if word in known]
-        scores = index.get_scores(there) if there else np.zeros(len(texts))
-        rankings.append(rank_positive(np.asarray(scores, dtype=np.float32), count))
-    return rankings
+    if collection not in _INDEXES:
+        _INDEXES[collection] = _Index(collection)
+    index = _INDEXES[collection]
+    rankings = [index.search(query.text, count + 1) for query in collection.queries]
+    return without_own(rankings, collection, count)
+
+
+class _Index:
+    """The words of a collection's documents, counted once."""
+
+    def __init__(self, collection: Collection) -> None:
+        texts = [list(words_of(document.full_text)) for document in collection.documents]
+        self._index: Any = None
+        if any(texts):
+            self._index = _bm25s().BM25(k1=_K1, b=_B)
+            self._index.index(texts, show_progress=False)
+
+    def search(self, text: str, count: int) -> Ranking:
+        known = self._index.vocab_dict if self._index is not None else {}
+        words = [word for word in words_of(text) if word in known]
+        if not words:
+            return Ranking(rows=np.zeros(0, np.int64), scores=np.zeros(0, np.float32))
+        scores = self._index.get_scores(words)
+        return rank_positive(np.asarray(scores, dtype=np.float32), count)
+
+
+# Collections are measured again and again while a model learns.
+_INDEXES: WeakKeyDictionary[Collection, _Index] = WeakKeyDictionary()
 
 
 def words_of(text: str) -> Iterator[str]:
@@ -59,10 +78,6 @@ def words_of(text: str) -> Iterator[str]:
             end = run.end()
         if end < len(word):
             yield word[end:]
-
-
-def _nothing() -> Ranking:
-    return Ranking(rows=np.zeros(0, np.int64), scores=np.zeros(0, np.float32))
 
 
 def _bm25s() -> Any:

@@ -1,21 +1,26 @@
 """Collection: documents, queries and judgements that are measured together."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
-from mgte.errors import DataError
+from mgte.data import text_hash
+from mgte.errors import ConfigError, DataError
 from mgte.text import Document, Qrels, Query, read_corpus, read_qrels, read_queries
+
+# Which documents are the query itself, and so no answer to it: those that have its id, if they have
+# its text too ("same-text") or whatever their text is ("same-id"); or none ("none").
+OwnDocuments = Literal["same-text", "same-id", "none"]
 
 Item = TypeVar("Item")
 _NUM_NAMED = 3
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, weakref_slot=True)
 class Collection:
     """A retrieval test.
 
@@ -26,6 +31,7 @@ class Collection:
             order in which trec_eval breaks ties.
         queries: Queries with judgements, in the order of their file.
         qrels: Query id to document id to grade.
+        own_rows: Query id to the row of the document that is the query itself; it is never ranked.
     """
 
     name: str
@@ -33,6 +39,7 @@ class Collection:
     documents: tuple[Document, ...]
     queries: tuple[Query, ...]
     qrels: Qrels
+    own_rows: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_collection(
@@ -42,6 +49,7 @@ def read_collection(
     max_queries: int = 0,
     max_documents: int = 0,
     document_ids: str = "*",
+    own_documents: OwnDocuments = "same-text",
     seed: int = 0,
 ) -> Collection:
     """Read a BEIR folder.
@@ -52,6 +60,7 @@ def read_collection(
         max_queries: Queries used at most, drawn at random; 0 means all.
         max_documents: Documents used at most beside the judged ones, drawn at random; 0 means all.
         document_ids: Pattern of the document ids that are searched, such as "de-*".
+        own_documents: As in `make_collection`.
         seed: Decides what is drawn.
 
     Returns:
@@ -73,6 +82,7 @@ def read_collection(
         name=Path(folder).resolve().name,
         split=split,
         limits=(max_queries, max_documents),
+        own_documents=own_documents,
         seed=seed,
     )
 
@@ -85,9 +95,14 @@ def make_collection(
     name: str,
     split: str = "test",
     limits: tuple[int, int] = (0, 0),
+    own_documents: OwnDocuments = "same-text",
     seed: int = 0,
 ) -> Collection:
     """Put documents, queries and judgements together.
+
+    In some collections (ArguAna, Quora, CQADupStack) queries stand among the documents, and every
+    search finds the query itself first. So that document is left out of the query's ranking, and
+    counts neither as found nor as wrong. Source: BEIR, which ignores identical ids.
 
     Args:
         documents: Documents.
@@ -96,15 +111,24 @@ def make_collection(
         name: Name of the collection.
         split: Name of the judgements.
         limits: Most queries, and most documents beside the judged ones; 0 means all.
+        own_documents: Which document is the query itself. "same-text": that of the same id and
+            text (but for case, width and white space), unless it is judged relevant. "same-id":
+            that of the same id, as BEIR's scripts do; wrong where both are merely numbered.
+            "none": nothing is left out.
         seed: Decides what is drawn.
 
     Returns:
         The collection.
 
     Raises:
+        ConfigError: `own_documents` is unknown.
         DataError: An id stands twice, a judgement names a query or document that is not there, or
             nothing is left.
     """
+    if own_documents not in ("same-text", "same-id", "none"):
+        raise ConfigError(
+            f"own_documents: got {own_documents!r}, expected 'same-text', 'same-id' or 'none'"
+        )
     where = f"{name}/{split}"
     by_id = _by_id(((d.doc_id, d) for d in documents), f"{where}: document")
     query_by_id = _by_id(((q.query_id, q) for q in queries), f"{where}: query")
@@ -122,13 +146,34 @@ def make_collection(
     _check_known(named, by_id.keys(), f"{where}: judgements name the document")
     others = sorted(by_id.keys() - named.keys())
     chosen = [*named, *(others[row] for row in _drawn(len(others), max_documents, random))]
+    kept_documents = tuple(by_id[doc_id] for doc_id in sorted(chosen, reverse=True))
     return Collection(
         name=name,
         split=split,
-        documents=tuple(by_id[doc_id] for doc_id in sorted(chosen, reverse=True)),
+        documents=kept_documents,
         queries=tuple(judged),
         qrels=kept_qrels,
+        own_rows=_own_rows(kept_documents, judged, kept_qrels, own_documents),
     )
+
+
+def _own_rows(
+    documents: Iterable[Document], queries: Iterable[Query], qrels: Qrels, rule: OwnDocuments
+) -> dict[str, int]:
+    """Query id to row of the document that is the query itself."""
+    by_id = {query.query_id: query for query in queries} if rule != "none" else {}
+    return {
+        document.doc_id: row
+        for row, document in enumerate(documents)
+        if document.doc_id in by_id
+        and (rule == "same-id" or _is_itself(document, by_id[document.doc_id], qrels))
+    }
+
+
+def _is_itself(document: Document, query: Query, qrels: Qrels) -> bool:
+    wanted = text_hash(query.text)
+    has_text = wanted in (text_hash(document.text), text_hash(document.full_text))
+    return has_text and qrels[query.query_id].get(document.doc_id, 0) < 1
 
 
 def _by_id(items: Iterable[tuple[str, Item]], what: str) -> dict[str, Item]:

@@ -1,5 +1,6 @@
 """Rankings from several scores: hybrid of dense and sparse, and the reranked top of a ranking."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgte.errors import ConfigError
+from mgte.evaluate.collection import Collection
 from mgte.search import FloatArray, IntArray, Ranking, rank_rows
 
 SparseScale = Literal["raw", "query"]
@@ -38,6 +40,27 @@ class HybridConfig:
             raise ConfigError(f"sparse_scale: got {self.sparse_scale!r}, expected 'raw' or 'query'")
         if self.missing not in ("zero", "computed"):
             raise ConfigError(f"missing: got {self.missing!r}, expected 'zero' or 'computed'")
+
+
+def without_own(rankings: Sequence[Ranking], collection: Collection, count: int) -> list[Ranking]:
+    """Rankings without the documents that are the queries themselves.
+
+    Args:
+        rankings: One per query, of one document more than are wanted.
+        collection: What was searched.
+        count: Documents to keep at most.
+
+    Returns:
+        One ranking per query.
+    """
+    kept = []
+    for query, ranking in zip(collection.queries, rankings, strict=True):
+        own = collection.own_rows.get(query.query_id)
+        if own is not None:
+            is_other = ranking.rows != own
+            ranking = Ranking(rows=ranking.rows[is_other], scores=ranking.scores[is_other])
+        kept.append(ranking.first(count))
+    return kept
 
 
 def hybrid_ranking(dense: Ranking, sparse: Ranking, config: HybridConfig, count: int) -> Ranking:

@@ -39,6 +39,8 @@ class RetrievalResult:
         modes: "dense", "sparse", "hybrid", "reranked", "bm25" to what each reached.
         seconds: Name of a part of the work to how long it took.
         settings: What was asked for, and which model.
+        num_own_documents: Queries that stand among the documents themselves; each is left out of
+            its own ranking.
     """
 
     collection: str
@@ -50,6 +52,7 @@ class RetrievalResult:
     modes: Mapping[str, ModeResult]
     seconds: Mapping[str, float]
     settings: Mapping[str, Any]
+    num_own_documents: int = 0
 
     @property
     def name(self) -> str:
@@ -77,6 +80,7 @@ class RetrievalResult:
             "num_queries": self.num_queries,
             "num_documents_cut": self.num_documents_cut,
             "num_queries_cut": self.num_queries_cut,
+            "num_own_documents": self.num_own_documents,
             "metrics": {mode: dict(result.metrics) for mode, result in self.modes.items()},
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "settings": dict(self.settings),

@@ -70,7 +70,8 @@ def evaluate_retrieval(
     """Rank the documents of a collection for each of its queries, and measure the rankings.
 
     Searches are exact: every query is compared with every document. Documents are read as BEIR
-    does, title and text joined by a space.
+    does, title and text joined by a space. A document that is the query itself is not ranked; see
+    `make_collection`.
 
     Args:
         embedder: The model.
@@ -116,6 +117,7 @@ def evaluate_retrieval(
         modes={mode: _measured(rankings[mode], collection) for mode in MODES if mode in rankings},
         seconds=search.seconds,
         settings=settings,
+        num_own_documents=len(collection.own_rows),
     )
 
 

@@ -11,13 +11,14 @@ import numpy as np
 from mgte.errors import ConfigError, DataError
 from mgte.evaluate.bm25 import bm25_rankings
 from mgte.evaluate.collection import Collection
-from mgte.evaluate.rankings import HybridConfig, complete, hybrid_ranking, rerank
+from mgte.evaluate.rankings import HybridConfig, complete, hybrid_ranking, rerank, without_own
 from mgte.inference import Embedder, Reranker
 from mgte.search import (
     FloatArray,
     InvertedLists,
     Ranking,
     TextVectors,
+    comparing_device,
     encode_texts,
     nearest_rows,
 )
@@ -118,10 +119,15 @@ class Search:
         if queries.dense is None or documents.dense is None:
             raise DataError(f"{self._collection.name}: the model gave no dense vectors")
         q, d = queries.dense, documents.dense
-        found["dense"] = self._timed("dense", lambda: nearest_rows(q, d, top_k))
+        device = comparing_device(self._embedder)
+        found["dense"] = self._timed(
+            "dense", lambda: self._others(nearest_rows(q, d, top_k + 1, device=device))
+        )
         if queries.sparse is not None and documents.sparse is not None:
             weights, lists = queries.sparse, InvertedLists(documents.sparse)
-            found["sparse"] = self._timed("sparse", lambda: lists.best_rows(weights, top_k))
+            found["sparse"] = self._timed(
+                "sparse", lambda: self._others(lists.best_rows(weights, top_k + 1))
+            )
             pairs = list(zip(found["dense"], found["sparse"], strict=True))
             if self._config.hybrid.missing == "computed":
                 pairs = list(_completed(pairs, (q, d), weights, lists))
@@ -129,6 +135,10 @@ class Search:
                 hybrid_ranking(dense, sparse, self._config.hybrid, top_k) for dense, sparse in pairs
             ]
         return found
+
+    def _others(self, rankings: Rankings) -> Rankings:
+        """The best documents that are not the query itself."""
+        return without_own(rankings, self._collection, self._config.top_k)
 
     def _embed(self, *, sparse: bool) -> tuple[TextVectors, TextVectors]:
         is_cosine = self._embedder.prepared.settings.similarity != "dot"

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
+from mgte.inference import Embedder
 from mgte.search.ranking import FloatArray
 from mgte.vectors import Embeddings, SparseVectors
 
@@ -26,6 +28,12 @@ class TextVectors:
     sparse: SparseVectors | None
     num_tokens: int
     num_truncated: int
+
+
+def comparing_device(embedder: Embedder) -> torch.device:
+    """Where the vectors of an embedder are compared: on its GPU (CUDA), else on the CPU."""
+    device = embedder.prepared.placement.device
+    return device if device.type == "cuda" else torch.device("cpu")
 
 
 def encode_texts(

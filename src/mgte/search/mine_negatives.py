@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mgte.data import text_hash
 from mgte.errors import DataError
 from mgte.inference import Embedder
-from mgte.search.encoding import encode_texts
+from mgte.search.encoding import comparing_device, encode_texts
 from mgte.search.mining_report import Candidate, MiningReport
 from mgte.search.mining_rules import (
     MiningConfig,
@@ -20,7 +20,7 @@ from mgte.search.mining_rules import (
     reference_score,
     sift,
 )
-from mgte.search.nearest import nearest_rows
+from mgte.search.nearest import DocumentVectors
 from mgte.search.ranking import FloatArray, IntArray, Ranking
 from mgte.text import TrainingGroup
 
@@ -134,6 +134,8 @@ class _Source:
         if queries is None or documents is None:
             raise DataError("the model gave no dense vectors, expected some to search with")
         self._queries, self._documents = queries, documents
+        # Queries come block by block; the documents are moved to the device once.
+        self._placed = DocumentVectors(documents, device=comparing_device(embedder))
 
     def mine(
         self,
@@ -147,7 +149,7 @@ class _Source:
         forbidden = [self._forbidden_rows(self._groups[index]) for index in block]
         # So many that the last rank of the window is reached in any case.
         count = config.window[1] + max(len(rows) for rows in forbidden)
-        rankings = nearest_rows(self._queries[block.start : block.stop], self._documents, count)
+        rankings = self._placed.nearest(self._queries[block.start : block.stop], count)
         pending = []
         for index, seed, rows, ranking in zip(block, seeds, forbidden, rankings, strict=True):
             group = self._groups[index]

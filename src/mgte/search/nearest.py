@@ -11,6 +11,7 @@ from mgte.search.ranking import FloatArray, Ranking
 
 _QUERIES_PER_BLOCK = 256
 _DOCUMENTS_PER_BLOCK = 65_536
+_RESIDENT_BYTES = 4 * 2**30
 
 
 def nearest_rows(
@@ -18,13 +19,10 @@ def nearest_rows(
     documents: FloatArray,
     count: int,
     *,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     documents_per_block: int = _DOCUMENTS_PER_BLOCK,
 ) -> list[Ranking]:
-    """The documents with the largest inner products with each query.
-
-    Exact; equal scores are taken in the order of their rows. Needs memory for 256 times
-    `documents_per_block` scores beside the vectors.
+    """The documents with the largest inner products with each query; see `DocumentVectors.nearest`.
 
     Args:
         queries: float32 `[num_queries, dim]`.
@@ -39,19 +37,77 @@ def nearest_rows(
     Raises:
         DataError: Widths differ, or a vector holds NaN or infinity.
     """
-    check_vectors(queries, "query vectors")
-    check_vectors(documents, "document vectors")
-    if queries.shape[1] != documents.shape[1]:
-        raise DataError(
-            f"nearest rows: queries have {queries.shape[1]} dimensions and documents "
-            f"{documents.shape[1]}, expected equal"
-        )
-    rankings: list[Ranking] = []
-    for start in range(0, len(queries), _QUERIES_PER_BLOCK):
-        block = _to_device(queries[start : start + _QUERIES_PER_BLOCK], device)
-        rows, scores = _search_block(block, documents, count, documents_per_block)
-        rankings.extend(_rankings(rows, scores))
-    return rankings
+    placed = DocumentVectors(documents, device=device, documents_per_block=documents_per_block)
+    return placed.nearest(queries, count)
+
+
+class DocumentVectors:
+    """Vectors of documents where they are compared: checked and moved once, searched often.
+
+    Args:
+        documents: float32 `[num_documents, dim]`.
+        device: Where the products are computed. Up to 4 GiB of vectors stay there; more are moved
+            block by block in every search.
+        documents_per_block: Documents that are compared at once.
+
+    Raises:
+        DataError: A vector holds NaN or infinity.
+    """
+
+    def __init__(
+        self,
+        documents: FloatArray,
+        *,
+        device: str | torch.device = "cpu",
+        documents_per_block: int = _DOCUMENTS_PER_BLOCK,
+    ) -> None:
+        check_vectors(documents, "document vectors")
+        self._dim = documents.shape[1]
+        self._device = torch.device(device)
+        self._block = documents_per_block
+        stays = documents.nbytes <= _RESIDENT_BYTES
+        self._documents = _to_device(documents, self._device if stays else torch.device("cpu"))
+
+    def nearest(self, queries: FloatArray, count: int) -> list[Ranking]:
+        """The documents with the largest inner products with each query.
+
+        Exact; equal scores are taken in the order of their rows. Needs memory for 256 times
+        `documents_per_block` scores beside the vectors.
+
+        Args:
+            queries: float32 `[num_queries, dim]`.
+            count: Documents per query; fewer where there are not as many.
+
+        Returns:
+            One ranking per query.
+
+        Raises:
+            DataError: Widths differ, or a vector holds NaN or infinity.
+        """
+        check_vectors(queries, "query vectors")
+        if queries.shape[1] != self._dim:
+            raise DataError(
+                f"nearest rows: queries have {queries.shape[1]} dimensions and documents "
+                f"{self._dim}, expected equal"
+            )
+        rankings: list[Ranking] = []
+        for start in range(0, len(queries), _QUERIES_PER_BLOCK):
+            block = _to_device(queries[start : start + _QUERIES_PER_BLOCK], self._device)
+            rankings.extend(_rankings(*self._search_block(block, count)))
+        return rankings
+
+    def _search_block(self, queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        scores = queries.new_empty((len(queries), 0))
+        rows = torch.empty((len(queries), 0), dtype=torch.int64, device=queries.device)
+        for start in range(0, len(self._documents), self._block):
+            block = self._documents[start : start + self._block].to(queries.device)
+            found, found_scores = _best_columns(queries @ block.T, count)
+            # Among equal scores, earlier rows stand further left, so the choice below keeps them.
+            scores = torch.cat([scores, found_scores], dim=1)
+            rows = torch.cat([rows, found + start], dim=1)
+            kept, scores = _best_columns(scores, count)
+            rows = rows.gather(1, kept)
+        return rows, scores
 
 
 def check_vectors(vectors: FloatArray, name: str) -> None:
@@ -74,22 +130,6 @@ def check_vectors(vectors: FloatArray, name: str) -> None:
             f"{name}: row {row} holds NaN or infinity, expected numbers",
             hint="the model may have diverged, or overflows in its dtype: try float32",
         )
-
-
-def _search_block(
-    queries: Tensor, documents: FloatArray, count: int, documents_per_block: int
-) -> tuple[Tensor, Tensor]:
-    scores = queries.new_empty((len(queries), 0))
-    rows = torch.empty((len(queries), 0), dtype=torch.int64, device=queries.device)
-    for start in range(0, len(documents), documents_per_block):
-        block = _to_device(documents[start : start + documents_per_block], str(queries.device))
-        found, found_scores = _best_columns(queries @ block.T, count)
-        # Among equal scores, earlier rows stand further left, so the choice below keeps them.
-        scores = torch.cat([scores, found_scores], dim=1)
-        rows = torch.cat([rows, found + start], dim=1)
-        kept, scores = _best_columns(scores, count)
-        rows = rows.gather(1, kept)
-    return rows, scores
 
 
 def _best_columns(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -115,5 +155,5 @@ def _rankings(rows: Tensor, scores: Tensor) -> Iterator[Ranking]:
         yield Ranking(rows=line, scores=values)
 
 
-def _to_device(vectors: FloatArray, device: str) -> Tensor:
+def _to_device(vectors: FloatArray, device: torch.device) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device)

@@ -1,12 +1,14 @@
 """BM25 equals its formula, and the published figures."""
 
+import gc
 import math
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from mgte.evaluate import bm25_rankings, make_collection, mean_metrics, measure_rankings
+from mgte.evaluate import bm25, bm25_rankings, make_collection, mean_metrics, measure_rankings
 from mgte.evaluate import read_collection as read
 from mgte.evaluate.bm25 import words_of
 from mgte.text import Document, Query
@@ -77,3 +79,27 @@ def test_published_figures(shared, name, expected) -> None:
     }
     measured = mean_metrics(measure_rankings(by_query, collection.qrels))
     assert measured["ndcg_at_10"] == pytest.approx(expected, abs=0.002)
+
+
+def test_a_collection_is_indexed_once(beir_folder, monkeypatch) -> None:
+    made, num_before = [], len(bm25._INDEXES)
+    package = bm25._bm25s()
+
+    class Counting(package.BM25):
+        def __init__(self, **options):
+            made.append(1)
+            super().__init__(**options)
+
+    monkeypatch.setattr(bm25, "_bm25s", lambda: SimpleNamespace(BM25=Counting))
+    collection = read(beir_folder)
+    first = bm25_rankings(collection, 2)
+    again = bm25_rankings(collection, 3)
+    assert len(made) == 1
+    for ranking, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(ranking.rows, other.rows[:2])
+    other = bm25_rankings(read(beir_folder), 2)
+    assert len(made) == 2
+    assert [ranking.rows.tolist() for ranking in other] == [r.rows.tolist() for r in first]
+    del collection, first, again, other
+    gc.collect()
+    assert len(bm25._INDEXES) <= num_before

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mgte.errors import DataError
+from mgte.errors import ConfigError, DataError
 from mgte.evaluate import make_collection, read_collection
 from mgte.text import Document, Query
 
@@ -66,3 +66,8 @@ def test_a_pattern_chooses_documents(beir_folder) -> None:
 def test_a_folder_that_is_not_there_is_told(tmp_path) -> None:
     with pytest.raises(DataError, match="absent: no such folder, expected a BEIR folder"):
         read_collection(tmp_path / "absent")
+
+
+def test_an_unknown_rule_for_own_documents_is_refused() -> None:
+    with pytest.raises(ConfigError, match="own_documents: got 'same'"):
+        make_collection(DOCUMENTS, QUERIES, {"q1": {"d1": 1}}, name="x", own_documents="same")

@@ -1,15 +1,18 @@
 """Each way of ranking equals the same scores computed pair by pair."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.unit.evaluate.conftest import write_folder
 
 import mgte
 from mgte.errors import ConfigError, DataError
 from mgte.evaluate import (
     HybridConfig,
     RetrievalConfig,
+    bm25_rankings,
     evaluate_retrieval,
     measure_rankings,
     read_collection,
@@ -110,6 +113,61 @@ def test_nan_is_reported_not_ranked(beir_folder, dense_folder) -> None:
         parameter.data.fill_(float("nan"))
     with pytest.raises(DataError, match="row 0 holds NaN"):
         evaluate_retrieval(embedder, beir_folder)
+
+
+DEBATE = {
+    "t1": ("", "the moon is for the sea"),
+    "t2": ("tide", "a map to read the road"),
+    "t3": ("", "bread and water"),
+    "1": ("", "plant light"),
+    "5": ("", "water"),
+}
+# t1 and t2 stand among the documents (as in ArguAna); 1 is another text of the same number; 5 is
+# itself what is looked for.
+ASKED = {"t1": "The  moon is for the SEA", "t2": "tide a map to read the road", "1": "the moon"}
+ASKED |= {"5": "water"}
+WANTED = {"t1": {"t3": 1}, "t2": {"t1": 1, "t2": 0}, "1": {"1": 1}, "5": {"5": 1}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "left_out"),
+    [("same-text", {"t1", "t2"}), ("same-id", {"t1", "t2", "1", "5"}), ("none", set())],
+)
+def test_a_query_does_not_find_itself(
+    tmp_path, hybrid_folder, reranker_folder, rule, left_out
+) -> None:
+    folder = write_folder(tmp_path / "debate", DEBATE, ASKED, WANTED)
+    embedder, reranker = Embedder.load(str(hybrid_folder)), Reranker.load(str(reranker_folder))
+    collection = read_collection(folder, own_documents=rule)
+    assert set(collection.own_rows) == left_out
+    scores = {
+        "dense": score_matrix(embedder, collection, sparse_weight=0.0),
+        "sparse": score_matrix(embedder, collection, dense_weight=0.0, sparse_weight=1.0),
+        "hybrid": score_matrix(embedder, collection, sparse_weight=0.1),
+        "bm25": np.full((4, 5), -np.inf),
+    }
+    for row, ranking in enumerate(bm25_rankings(replace(collection, own_rows={}), 9)):
+        scores["bm25"][row, ranking.rows] = ranking.scores
+    scores["sparse"][scores["sparse"] <= 0] = -np.inf
+    result = evaluate_retrieval(
+        embedder,
+        collection,
+        reranker=reranker,
+        modes=[*scores, "reranked"],
+        config=RetrievalConfig(top_k=4),
+    )
+    for mode, matrix in scores.items():
+        for row, query in enumerate(collection.queries):
+            for column, document in enumerate(collection.documents):
+                if query.query_id in left_out and document.doc_id == query.query_id:
+                    matrix[row, column] = -np.inf
+        rankings = {q: ids[:4] for q, ids in rankings_of(collection, matrix).items()}
+        measured = measure_rankings(rankings, collection.qrels)
+        for query_id, values in result.modes[mode].per_query.items():
+            assert values == pytest.approx(measured[query_id]), (mode, query_id)
+    assert result.num_own_documents == len(left_out)
+    for own in left_out & {"1", "5"}:  # what is not ranked cannot be found
+        assert result.modes["reranked"].per_query[own]["map"] == 0.0
 
 
 @pytest.mark.slow

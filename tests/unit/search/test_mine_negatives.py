@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from mgte.errors import ConfigError, DataError
 from mgte.search import MiningConfig, mine_negatives
@@ -29,7 +30,11 @@ def encode(texts, **_) -> SimpleNamespace:
     )
 
 
-EMBEDDER = SimpleNamespace(encode_query=encode, encode_document=encode)
+EMBEDDER = SimpleNamespace(
+    encode_query=encode,
+    encode_document=encode,
+    prepared=SimpleNamespace(placement=SimpleNamespace(device=torch.device("cpu"))),
+)
 GROUPS = [
     TrainingGroup(
         query=f"query {number}",

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgte.errors import DataError
-from mgte.search import nearest_rows, rank_positive, rank_rows
+from mgte.search import DocumentVectors, nearest_rows, rank_positive, rank_rows
 
 
 def by_sorting(scores: np.ndarray, count: int) -> list[int]:
@@ -33,6 +33,34 @@ def test_many_queries_are_searched_in_blocks() -> None:
     found = nearest_rows(queries, documents, 5, documents_per_block=64)
     expected = np.argsort(-(queries @ documents.T), axis=1, kind="stable")[:, :5]
     np.testing.assert_array_equal(np.stack([ranking.rows for ranking in found]), expected)
+
+
+def test_documents_are_placed_once_and_searched_often(monkeypatch) -> None:
+    random = np.random.default_rng(0)
+    queries = random.standard_normal((30, 8), dtype=np.float32)
+    documents = random.standard_normal((500, 8), dtype=np.float32)
+    expected = nearest_rows(queries, documents, 5)
+    for limit in (1 << 30, 0):  # vectors that stay on the device, and those that are too many
+        monkeypatch.setattr("mgte.search.nearest._RESIDENT_BYTES", limit)
+        placed = DocumentVectors(documents, documents_per_block=64)
+        found = [one for part in np.split(queries, 3) for one in placed.nearest(part, 5)]
+        for ranking, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(ranking.rows, other.rows)
+
+
+@pytest.mark.gpu
+def test_a_gpu_finds_the_same(monkeypatch) -> None:
+    random = np.random.default_rng(0)
+    # Small whole numbers: products are exact, and many are equal.
+    queries = random.integers(-2, 3, (300, 6)).astype(np.float32)
+    documents = random.integers(-2, 3, (2000, 6)).astype(np.float32)
+    expected = nearest_rows(queries, documents, 40)
+    for limit in (1 << 30, 0):
+        monkeypatch.setattr("mgte.search.nearest._RESIDENT_BYTES", limit)
+        found = nearest_rows(queries, documents, 40, device="cuda", documents_per_block=300)
+        for ranking, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(ranking.rows, other.rows)
+            np.testing.assert_array_equal(ranking.scores, other.scores)
 
 
 @given(st.lists(st.integers(-2, 2), max_size=30), st.integers(1, 40))
