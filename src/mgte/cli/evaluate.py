@@ -2,13 +2,14 @@
 
 import argparse
 import json
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mgte.cli.options import add_json_option, add_load_options, load_settings, positive
 from mgte.cli.options import progress_option as add_progress_option
 from mgte.cli.output import say, write_json, write_table
-from mgte.errors import DataError
+from mgte.errors import DataError, MgteError
 
 if TYPE_CHECKING:
     from mgte.evaluate import Mode, RetrievalConfig, RetrievalResult
@@ -23,6 +24,8 @@ EXAMPLE = (
     "  mgte evaluate all-minilm-l6-v2 --data scifact nfcorpus --split test --out results.json\n"
     "  mgte evaluate MODEL --data xquad --split de fr --document-ids '{split}-*'"
 )
+# As for every error that the user can fix.
+FAILED = 2
 COLUMNS = ("dense", "sparse", "hybrid", "reranked", "bm25")
 
 
@@ -50,6 +53,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="*",
         metavar="PATTERN",
         help="pattern of the document ids that are searched; {split} stands for the split",
+    )
+    what.add_argument(
+        "--own-documents",
+        choices=("same-text", "same-id", "none"),
+        default="same-text",
+        help="documents that are the query itself and are not ranked for it: those of its id and "
+        "text, of its id (as BEIR's scripts do), or none (%(default)s)",
     )
     what.add_argument("--max-queries", type=positive, default=0, metavar="N")
     what.add_argument(
@@ -105,23 +115,50 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.reranker is not None:
         reranker = Reranker.load(arguments.reranker, **load_settings(arguments))
     results: list[RetrievalResult] = []
-    for folder in arguments.data:
-        for split in arguments.split:
-            result = measure(folder, split, embedder, reranker, arguments, config)
+    num_failed = 0
+    try:
+        for folder, split in product(arguments.data, arguments.split):
+            try:
+                result = measure(folder, split, embedder, reranker, arguments, config)
+            except MgteError as error:
+                say(f"error: {folder} ({split}): {error}")
+                num_failed += 1
+                continue
             results.append(result)
-            seconds = sum(result.seconds.values())
-            say(
-                f"{result.name}: {result.num_queries:,} queries, {result.num_documents:,} "
-                f"documents ({result.num_documents_cut:,} cut), {seconds:.1f} s"
-            )
-            if arguments.json:
-                write_json(result.to_dict(per_query=False))
-    if not arguments.json:
-        print_table(results)
-    if out is not None:
-        content = json.dumps([result.to_dict() for result in results], ensure_ascii=False, indent=1)
-        out.write_text(content + "\n", encoding="utf-8")
-    return 0
+            tell(result, arguments)
+            if out is not None:
+                write_results(out, results)
+    finally:
+        # What is done stays done, whatever ends the program.
+        if not arguments.json and results:
+            print_table(results)
+    if num_failed:
+        say(f"{num_failed} of {num_failed + len(results)} collections failed")
+    return FAILED if num_failed else 0
+
+
+def tell(result: "RetrievalResult", arguments: argparse.Namespace) -> None:
+    """What was searched, and with --json what was measured."""
+    own = result.num_own_documents
+    left_out = f", {own:,} queries not ranked for themselves" if own else ""
+    say(
+        f"{result.name}: {result.num_queries:,} queries, {result.num_documents:,} "
+        f"documents ({result.num_documents_cut:,} cut){left_out}, "
+        f"{sum(result.seconds.values()):.1f} s"
+    )
+    if arguments.json:
+        write_json(result.to_dict(per_query=False))
+
+
+def write_results(out: Path, results: "list[RetrievalResult]") -> None:
+    """All results so far; a reader, or a kill, never meets half a file."""
+    content = json.dumps([result.to_dict() for result in results], ensure_ascii=False, indent=1)
+    aside = out.with_name(f".{out.name}.partial")
+    try:
+        aside.write_text(content + "\n", encoding="utf-8")
+        aside.replace(out)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def measure(
@@ -141,6 +178,7 @@ def measure(
         max_queries=arguments.max_queries,
         max_documents=arguments.max_documents,
         document_ids=arguments.document_ids.replace("{split}", split),
+        own_documents=arguments.own_documents,
     )
     possible: list[Mode] = ["dense", "bm25"]
     if embedder.has_sparse:

@@ -1,6 +1,7 @@
 """`mgte evaluate` prints one row per collection and writes what it measured."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,66 @@ def test_what_is_not_there_is_named(mgte, tiny_embedder, beir_folder, tmp_path) 
     result = mgte(*words, "--modes", "sparse")
     assert result.code == 2
     assert "needs a model with sparse token weights" in result.err
+
+
+def test_a_collection_that_fails_costs_no_other(mgte, tiny_embedder, beir_folder, tmp_path) -> None:
+    broken, out = tmp_path / "broken", tmp_path / "out.json"
+    shutil.copytree(beir_folder, broken)
+    (broken / "queries.jsonl").write_text("not json\n")
+    again = tmp_path / "again"
+    shutil.copytree(beir_folder, again)
+    words = ("evaluate", tiny_embedder, "--split", "de", "--data", beir_folder, broken, again)
+    result = mgte(*words, "--out", out)
+    assert result.code == 2
+    assert [line.split()[0] for line in result.out.splitlines()[1:]] == [
+        "small/de",
+        "again/de",
+        "mean",
+    ]
+    assert f"error: {broken} (de): " in result.err
+    assert "1 of 3 collections failed" in result.err
+    assert [one["collection"] for one in json.loads(out.read_text())] == ["small", "again"]
+    result = mgte(*words, "--json")
+    assert result.code == 2
+    assert [json.loads(line)["collection"] for line in result.out.splitlines()] == [
+        "small",
+        "again",
+    ]
+
+
+def test_what_was_measured_is_kept_when_the_program_ends(
+    mgte, tiny_embedder, beir_folder, tmp_path, monkeypatch
+) -> None:
+    from mgte.evaluate import retrieval
+
+    out, measure = tmp_path / "out.json", retrieval.evaluate_retrieval
+    calls: list[int] = []
+
+    def stop_at_the_second(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return measure(*arguments, **options)
+
+    monkeypatch.setattr(retrieval, "evaluate_retrieval", stop_at_the_second)
+    words = ("evaluate", tiny_embedder, "--split", "de", "--data", beir_folder, beir_folder)
+    result = mgte(*words, "--out", out)
+    assert result.code != 0
+    assert result.out.splitlines()[1].split()[0] == "small/de"
+    assert len(json.loads(out.read_text())) == 1
+
+
+def test_a_query_does_not_find_itself(mgte, tiny_embedder, tmp_path) -> None:
+    folder = tmp_path / "debate"
+    (folder / "qrels").mkdir(parents=True)
+    rows = [{"_id": "t1", "text": "the moon"}, {"_id": "t2", "text": "the sea"}]
+    for name in ("corpus", "queries"):
+        lines = [json.dumps(row) for row in rows]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nt1\tt2\t1\n")
+    words = ("evaluate", tiny_embedder, "--data", folder, "--modes", "dense", "--json")
+    result = mgte(*words)
+    assert "1 queries not ranked for themselves" in result.err
+    assert json.loads(result.out)["metrics"]["dense"]["mrr_at_10"] == 1.0
+    result = mgte(*words, "--own-documents", "none")
+    assert json.loads(result.out)["metrics"]["dense"]["mrr_at_10"] == 0.5
