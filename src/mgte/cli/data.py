@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mgte.cli.data_report import inspect_dataset
+from mgte.cli.data_report import inspect_dataset, spoken_origin
 from mgte.cli.options import add_json_option, positive, progress_option
 from mgte.cli.output import say, write_json
-from mgte.errors import BackendUnavailableError, ConfigError
+from mgte.errors import ConfigError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mgte.data import DatasetConfig, EncodeVectors
     from mgte.text import Tokenizer
 
@@ -34,7 +32,7 @@ CONFIG_EXAMPLE = """CONFIG, for example:
   sources:
     - path: data/*.jsonl.gz
       source: manuals           # rows are drawn, and batches made, by source
-      language: en              # or language_field; else it is detected
+      language: en              # or language_field (default: language); else it is detected
       fields: {query: question, document: answer}    # our names: the file's columns
 """
 
@@ -93,7 +91,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--text-field", metavar="NAME", default="text", help='"title + text" joins two (text)'
     )
     language = tokenizer.add_mutually_exclusive_group()
-    language.add_argument("--language-field", metavar="NAME", help="else languages are detected")
+    language.add_argument(
+        "--language-field", metavar="NAME", help="default: `language`, else they are detected"
+    )
     language.add_argument("--language", metavar="CODE", help="of all texts")
     tokenizer.add_argument(
         "--alpha",
@@ -120,7 +120,9 @@ def prepare_folder(arguments: argparse.Namespace) -> int:
     from mgte.data import prepare_dataset
 
     config = read_dataset_config(arguments.config, arguments.dataset)
-    teacher = load_teacher(config.teacher) if config.kind == "vectors" else None
+    teacher = None
+    if config.kind == "vectors":
+        teacher = load_teacher(config.teacher, arguments.data_root)
     with progress_bar(arguments.progress) as advance:
         dataset = prepare_dataset(
             config,
@@ -135,6 +137,8 @@ def prepare_folder(arguments: argparse.Namespace) -> int:
     for source in dataset.manifest.sources:
         if not source.rows:
             say(f"nothing is left of source {source.name!r}: {source.removed}")
+        elif source.languages_from:
+            say(f"languages of source {source.name!r}: {spoken_origin(source.languages_from)}")
     say(f"look at it: mgte data inspect {arguments.out} --rows 3")
     if arguments.json:
         write_json(
@@ -248,24 +252,12 @@ def load_tokenizer(name: str) -> "Tokenizer":
     return Tokenizer.load(opened.path, lowercase=opened.settings.lowercase)
 
 
-def load_teacher(name: str) -> "EncodeVectors":
-    """The embedding model that makes the vectors of kind "vectors"."""
-    if not name:
-        raise ConfigError("teacher: missing, expected an embedding model for kind vectors")
-    from mgte.inference import Embedder
+def load_teacher(name: str, root: str) -> "EncodeVectors":
+    """The model that makes the vectors of kind "vectors", as `mgte train` finds and runs it."""
+    from mgte.train import load_teacher as load
 
-    # Vectors are kept in half precision, so the teacher computes in it where that is fast.
-    try:
-        embedder = Embedder.load(name, dtype="bfloat16")
-    except BackendUnavailableError:
-        embedder = Embedder.load(name)
-
-    def encode(texts: list[str]) -> "np.ndarray[Any, np.dtype[np.float32]]":
-        dense = embedder.encode(texts, show_progress=False).dense
-        assert dense is not None
-        return dense
-
-    return encode
+    folder = Path(root) / name
+    return load(str(folder) if name and folder.is_dir() else name)
 
 
 @contextmanager

@@ -48,6 +48,7 @@ def describe(dataset: "PreparedDataset") -> dict[str, Any]:
                 "symmetric": source.symmetric,
                 "removed": source.removed,
                 "languages": source.rows,
+                "languages_from": source.languages_from,
             }
             for source in manifest.sources
         },
@@ -142,9 +143,18 @@ def print_facts(facts: dict[str, Any]) -> None:
         write_table(("source", "left out", "rows"), removed)
     write_line("")
     write_table(("source", "language", "rows"), _language_rows(sources))
+    for name, s in sources.items():
+        if s["languages_from"]:
+            write_line(f"\nlanguages of {name}: {spoken_origin(s['languages_from'])}")
     for name in ("query_lengths", "lengths"):
         if name in facts:
             print_lengths(name, facts[name])
+
+
+def spoken_origin(languages_from: dict[str, int]) -> str:
+    """What told the languages of a source's rows, in words."""
+    words = {"setting": "by the settings", "column": "by a column", "detected": "detected"}
+    return ", ".join(f"{count:,} rows {words[origin]}" for origin, count in languages_from.items())
 
 
 def print_lengths(name: str, facts: dict[str, Any]) -> None:

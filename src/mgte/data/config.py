@@ -40,8 +40,10 @@ class SourceConfig:
     Attributes:
         path: File or glob pattern (JSONL, Parquet, CSV, plain text; also compressed).
         source: Name under which its rows are drawn; batches of one source never mix.
-        language: Language code of all rows; "" means `language_field`, or detection.
-        language_field: Column that holds the language of a row.
+        language: Language code of all rows; "" means `language_field`.
+        language_field: Column that holds the language of a row; "" means the column `language`
+            where it holds a code, such as "de" or "zh-Hant". The language of other rows is
+            detected.
         split_field: Column that says which part a row belongs to; "" means all rows are taken.
         split: Value of `split_field` that is taken.
         fields: Our names to the file's columns. Texts: text. Pairs: query, document. Groups: query,

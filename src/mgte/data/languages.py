@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from mgte.data.raw_rows import RawRow
+from mgte.data.raw_rows import DETECTED, RawRow
 from mgte.errors import BackendUnavailableError
 
 UNKNOWN_LANGUAGE = "und"
@@ -47,7 +47,10 @@ def tag_languages(rows: Sequence[RawRow]) -> list[RawRow]:
     """
     untold = [row.documents[0] for row in rows if not row.language]
     found = iter(detect_languages(untold) if untold else ())
-    return [row if row.language else replace(row, language=next(found)) for row in rows]
+    return [
+        row if row.language else replace(row, language=next(found), language_from=DETECTED)
+        for row in rows
+    ]
 
 
 def _detect(identifier: Any, text: str) -> str:

@@ -54,6 +54,8 @@ class StoredSource:
         removed: Reason to number of rows that were left out; "document_..." counts single
             documents of groups.
         rows: Language to number of rows that were kept.
+        languages_from: What told the language of kept rows ("setting", "column", "detected") to
+            their number; empty in folders of before it was noted.
     """
 
     name: str
@@ -61,6 +63,7 @@ class StoredSource:
     num_read: int
     removed: dict[str, int]
     rows: dict[str, int]
+    languages_from: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,7 +37,7 @@ from mgte.data.token_shards import DEFAULT_SHARD_BYTES
 from mgte.errors import ConfigError, DataError
 from mgte.text import Tokenizer
 
-# Rows of one source by language.
+# Rows of one source by language, or by what told it.
 _RowCounts = dict[str, dict[str, int]]
 # Sources and languages are numbered in 16 bits.
 _MOST_NAMES = 2**16
@@ -106,11 +106,11 @@ def prepare_dataset(
         else:
             writer = RowWriter(folder, config.kind, tokenizer)
         with closing(writer):
-            counts = _write_rows(sources, row_filter, writer, languages, on_progress)
+            counts, told = _write_rows(sources, row_filter, writer, languages, on_progress)
             if not any(counts.values()):
                 raise _nothing_left(out, row_filter)
             content = writer.finish()
-        described = _describe_sources(sources, row_filter, counts)
+        described = _describe_sources(sources, row_filter, counts, told)
         parts = (described, inputs, excluded, list(languages))
         _store_manifest(folder, config, tokenizer, content, parts)
     return open_dataset(out, tokenizer=tokenizer)
@@ -122,12 +122,13 @@ def _write_rows(
     writer: KindWriter,
     languages: dict[str, int],
     on_progress: Callable[[int], None] | None,
-) -> _RowCounts:
-    """Clean, tag and store all rows; numbers of stored rows by source and language.
+) -> tuple[_RowCounts, _RowCounts]:
+    """Clean, tag and store all rows; numbers of stored rows by language, and by what told it.
 
     `languages` numbers the languages in the order in which they come.
     """
     counts: _RowCounts = defaultdict(lambda: defaultdict(int))
+    told: _RowCounts = defaultdict(lambda: defaultdict(int))
     for batch in batched_rows(row for source in sources for row in source.rows()):
         rows = tag_languages([kept for row in batch if (kept := row_filter.clean(row))])
         for row in rows:
@@ -141,11 +142,12 @@ def _write_rows(
         for row, is_stored in zip(rows, writer.write(rows) if rows else (), strict=True):
             if is_stored:
                 counts[row.source][row.language] += 1
+                told[row.source][row.language_from] += 1
             else:
                 row_filter.removed[row.source]["no_tokens"] += 1
         if on_progress is not None:
             on_progress(len(batch))
-    return counts
+    return counts, told
 
 
 def _kept(config: DatasetConfig, out: Path, tokenizer: Tokenizer, root: Path) -> PreparedDataset:
@@ -197,7 +199,7 @@ def _describe_inputs(files: list[SourceFile]) -> tuple[InputFile, ...]:
 
 
 def _describe_sources(
-    sources: list[RawSource], row_filter: RowFilter, counts: _RowCounts
+    sources: list[RawSource], row_filter: RowFilter, counts: _RowCounts, told: _RowCounts
 ) -> tuple[StoredSource, ...]:
     symmetric = {source.config.source: source.config.symmetric for source in sources}
     return tuple(
@@ -207,6 +209,7 @@ def _describe_sources(
             num_read=row_filter.num_read[name],
             removed=dict(sorted(row_filter.removed[name].items())),
             rows=dict(sorted(counts[name].items())),
+            languages_from=dict(sorted(told[name].items())),
         )
         for name, is_symmetric in symmetric.items()
     )

@@ -1,5 +1,6 @@
 """Raw rows: what the rows of a source's files say, under our names, before any is removed."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,12 @@ _OPTIONAL: dict[DatasetKind, tuple[str, ...]] = {
     "vectors": ("teacher_text",),
 }
 
+# Where a row's language comes from, as the manifest counts it.
+BY_SETTING, BY_COLUMN, DETECTED = "setting", "column", "detected"
+_LANGUAGE_COLUMN = "language"
+# A code, as BCP 47 builds them. A column of this name may also hold "Python" or "formal".
+_LANGUAGE_CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}")
+
 # Rows that are tokenised together; fewer where they are long.
 _ROWS_PER_BATCH = 1024
 _CHARACTERS_PER_BATCH = 4_000_000
@@ -44,6 +51,7 @@ class RawRow:
         negative_scores: Teacher's score per negative, or empty.
         teacher_text: Text that the teacher reads (kind "vectors"), else "".
         language: Language code; "" where the source tells none.
+        language_from: What told it; "" where the source tells none.
     """
 
     source: str
@@ -56,6 +64,7 @@ class RawRow:
     negative_scores: tuple[float, ...] = ()
     teacher_text: str = ""
     language: str = ""
+    language_from: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,7 +129,7 @@ class RawSource:
         """Columns that are read of a Parquet file."""
         names = (*_REQUIRED[self.kind], *_OPTIONAL[self.kind])
         columns = [self.column(name) for name in names]
-        columns += [self.config.language_field, self.config.split_field]
+        columns += [self.config.language_field or _LANGUAGE_COLUMN, self.config.split_field]
         return columns + [part for column in columns for part in column.split(COLUMN_JOIN)]
 
     def _has(self, record: RecordFields, name: str) -> bool:
@@ -128,15 +137,14 @@ class RawSource:
         return name in self.config.fields or record.has(name)
 
     def _read(self, file: SourceFile, record: RecordFields) -> RawRow:
-        config = self.config
+        language, language_from = self._language(record)
         row = RawRow(
-            source=config.source,
+            source=self.config.source,
             file=file.name,
             place=file.name + record.place.removeprefix(str(file.path)),
             documents=(),
-            language=record.string(config.language_field)
-            if config.language_field
-            else config.language,
+            language=language,
+            language_from=language_from,
         )
         if self.kind in ("texts", "vectors"):
             has_teacher_text = self.kind == "vectors" and self._has(record, "teacher_text")
@@ -160,6 +168,18 @@ class RawSource:
             positive_scores=self._scores(record, "positive_scores", len(positives)),
             negative_scores=self._scores(record, "negative_scores", len(negatives)),
         )
+
+    def _language(self, record: RecordFields) -> tuple[str, str]:
+        """Language of a row, and what told it."""
+        if self.config.language:
+            return self.config.language, BY_SETTING
+        if self.config.language_field:
+            told = record.string(self.config.language_field)
+        else:
+            value = record.value(_LANGUAGE_COLUMN) if record.has(_LANGUAGE_COLUMN) else None
+            is_code = isinstance(value, str) and _LANGUAGE_CODE.fullmatch(value)
+            told = str(value) if is_code else ""
+        return told, BY_COLUMN if told else ""
 
     def _scores(self, record: RecordFields, name: str, num_texts: int) -> tuple[float, ...]:
         return record.scores(self.column(name), num_texts) if self._has(record, name) else ()

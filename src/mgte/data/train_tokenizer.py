@@ -48,7 +48,8 @@ def train_tokenizer(
     transfer`); characters that are neither taken over nor in the texts are unknown to it.
 
     Args:
-        texts: Language and text.
+        texts: Language and text. Of a text the first 10,000 characters count, and no more is held,
+            of at most about twice as many texts as the sample wants.
         out: Folder to make; absent or empty.
         vocab_size: Tokens, special tokens included.
         kind: Which kind.
@@ -72,14 +73,16 @@ def train_tokenizer(
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError(f"{out}: exists already, expected an absent or empty folder")
     sample = sample or TextSample()
+    # Cut before they are drawn: what is held are beginnings, never whole documents.
+    beginnings = ((language, text[:_MAX_CHARACTERS]) for language, text in texts)
     drawn = sample_languages(
-        texts, max_texts=sample.max_texts, alpha=sample.alpha, seed=sample.seed
+        beginnings, max_texts=sample.max_texts, alpha=sample.alpha, seed=sample.seed
     )
     if not drawn:
         raise DataError("tokenizer: got no texts, expected at least one")
     if kept is not None and kind != "wordpiece":
         raise ConfigError(f'kind: got "{kind}" with entries to take over, expected "wordpiece"')
-    lines = [text[:_MAX_CHARACTERS] for _, text in drawn]
+    lines = [text for _, text in drawn]
     if kind == "wordpiece":
         backend = build_wordpiece(lines, vocab_size, lowercase=lowercase, kept=kept)
         settings = wordpiece_settings()

@@ -103,6 +103,52 @@ def test_the_vectors_of_a_teacher_are_stored(prepare, root: Path, tiny_embedder:
     np.testing.assert_allclose(vectors, expected, atol=2**-11)
 
 
+def test_the_teacher_is_the_one_of_training(prepare, root: Path, tiny_embedder: Path) -> None:
+    """Found below the data root, and with the prompt of documents, as `mgte train` has it."""
+    import numpy as np
+
+    from mgte.data import open_dataset
+    from mgte.store import EmbeddingSettings, load_model, save_model
+    from mgte.train import load_teacher
+
+    settings = EmbeddingSettings(prompts={"document": "the water of the "})
+    teacher = root / "models" / "teacher"
+    teacher.parent.mkdir()
+    save_model(load_model(tiny_embedder), teacher, "sentence-transformers", settings=settings)
+    (root / "v.yaml").write_text(
+        "kind: vectors\nteacher: models/teacher\n"
+        "sources: [{path: pairs.jsonl, source: s, language: en, fields: {text: a}}]"
+    )
+    result = prepare("v.yaml")
+    assert result.code == 0, result.err
+    dataset = open_dataset(root / "out")
+    texts, vectors = dataset.vector_rows(np.arange(dataset.num_rows))
+    expected = load_teacher(str(teacher))(texts)
+    np.testing.assert_array_equal(vectors, expected.astype(np.float16).astype(np.float32))
+    plain = load_teacher(str(tiny_embedder))(texts)
+    assert not np.allclose(vectors, plain, atol=2**-11)
+
+
+def test_what_told_the_languages_is_told(mgte, prepare, root: Path) -> None:
+    rows = [{"text": "the tide", "language": "xx"}, {"text": "a road", "language": ""}]
+    (root / "t.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    (root / "t.yaml").write_text("kind: texts\nsources: [{path: t.jsonl, source: s}]")
+    result = prepare("t.yaml")
+    assert "languages of source 's': 1 rows by a column, 1 rows detected" in result.err
+    result = mgte("data", "inspect", root / "out", "--json")
+    (source,) = json.loads(result.out)["sources"].values()
+    assert source["languages"] == {"und": 1, "xx": 1}
+    assert source["languages_from"] == {"column": 1, "detected": 1}
+    assert "languages of s: 1 rows by a column" in mgte("data", "inspect", root / "out").out
+    # Folders of before this was noted open as they are.
+    manifest = root / "out" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    del content["sources"][0]["languages_from"]
+    manifest.write_text(json.dumps(content))
+    assert prepare("t.yaml").code == 0
+    assert "languages of s" not in mgte("data", "inspect", root / "out").out
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.unit.data.made_files import dataset_config, write_rows
 
+from mgte.data import DatasetConfig, SourceConfig
 from mgte.data.raw_rows import RawRow, batched_rows, find_sources
 from mgte.errors import ConfigError, DataError
 
@@ -162,3 +163,25 @@ def test_batches_are_bounded_by_rows_and_by_characters() -> None:
     sizes = [len(batch) for batch in batched_rows(row(1) for _ in range(2500))]
     assert sizes == [1024, 1024, 452]
     assert [len(batch) for batch in batched_rows(row(3_000_000) for _ in range(3))] == [2, 1]
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.parquet"])
+def test_a_column_of_languages_is_used_without_being_named(tmp_path: Path, name: str) -> None:
+    told = ["de", "zh-Hant", None, "", "Python code", "formal"]
+    rows = [{"text": f"text {i}", "language": language} for i, language in enumerate(told)]
+    if name == "t.parquet":
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
+    else:
+        write_rows(tmp_path / name, rows)
+    found = find_sources(DatasetConfig(kind="texts", sources=(_source(name),)), tmp_path)
+    read = [(row.language, row.language_from) for row in found[0].rows()]
+    assert read == [("de", "column"), ("zh-Hant", "column"), *[("", "")] * 4]
+    # What the settings say goes before it, and a column that they name is taken as it is.
+    (row, *_) = rows_of(tmp_path, "texts", {"path": name, "language": "fr"})
+    assert (row.language, row.language_from) == ("fr", "setting")
+    *_, row = rows_of(tmp_path, "texts", {"path": name, "language_field": "language"})
+    assert (row.language, row.language_from) == ("formal", "column")
+
+
+def _source(path: str) -> SourceConfig:
+    return SourceConfig(path=path, source="s")

@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -160,3 +161,28 @@ def test_rare_characters_are_left_to_bytes() -> None:
     alphabet = find_alphabet(["水" * 5000 + "石"], 600)
     assert "水" in alphabet
     assert "石" not in alphabet
+
+
+class Whole(str):
+    """A text whose life can be watched."""
+
+
+def test_of_a_document_only_its_beginning_is_held(tmp_path: Path) -> None:
+    texts = [(language, f"{text} " + "tide " * 2500) for language, text in corpus()][:200]
+    alive: list[weakref.ref] = []
+    most_alive = 0
+
+    def documents() -> Iterator[tuple[str, str]]:
+        nonlocal most_alive
+        for language, text in texts:
+            whole = Whole(text + " and an end that is never read")
+            alive.append(weakref.ref(whole))
+            yield language, whole
+            del whole
+            most_alive = max(most_alive, sum(ref() is not None for ref in alive))
+
+    for name, source in (("a", documents()), ("b", iter(texts))):
+        train_tokenizer(source, tmp_path / name, vocab_size=600, kind="bpe")
+    assert most_alive <= 2
+    first, second = ((tmp_path / name / "tokenizer.json").read_bytes() for name in "ab")
+    assert first == second
