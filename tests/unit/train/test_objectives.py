@@ -10,6 +10,7 @@ from tests.unit.train.made_batches import (
     TEACHER_WIDTH,
     VOCABULARY,
     WIDTH,
+    Alone,
     context_of,
     contrastive_batch,
     gradients_of,
@@ -22,6 +23,7 @@ from tests.unit.train.shares import share_of
 
 from mgte.errors import ConfigError
 from mgte.losses import principal_projection
+from mgte.packing import pack
 from mgte.train.objectives import (
     ContrastiveConfig,
     Distillation,
@@ -32,7 +34,9 @@ from mgte.train.objectives import (
     RerankingConfig,
     build_objective,
     check_model,
+    pair_terms,
 )
+from mgte.train.objectives.chunks import encode_chunk
 
 HYBRID = EmbeddingConfig(dim_step=8, sparse_temperature=0.5)
 CASES = {
@@ -67,6 +71,8 @@ def test_masked_lm_reports_loss_and_accuracy_per_token() -> None:
 def test_masked_lm_equals_the_models_own_scores() -> None:
     batch = masked_batch(0, 6)
     model = made_model("masked_lm").eval()
+    with torch.no_grad():
+        model.head.output.bias.normal_(generator=torch.Generator().manual_seed(2))
     total, right = 0.0, 0
     for ids, places, labels in zip(batch.sequences, batch.positions, batch.labels, strict=True):
         scores = model.logits_ids([ids])[0][places]
@@ -235,6 +241,79 @@ def test_impossible_settings_are_refused() -> None:
         build_objective(replace(HYBRID, dims=(8, 32), dim_weights=(1.0,)))
     with pytest.raises(ConfigError, match=r"objective\.distillation\.kind: got 'mse'"):
         build_objective(replace(HYBRID, distillation=Distillation(weight=1, kind="mse")))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (ContrastiveConfig(temperature=0.0), r"temperature: got 0, expected above 0"),
+        (replace(HYBRID, temperature=float("nan")), r"temperature: got nan, expected above 0"),
+        (replace(HYBRID, sparse_temperature=-0.1), r"sparse_temperature: got -0\.1"),
+        (replace(HYBRID, sparse_weight=-1.0), r"sparse_weight: got -1, expected at least 0"),
+        (
+            replace(HYBRID, dims=(8, 32), dim_weights=(1.0, -1.0)),
+            r"dim_weights\.1: got -1, expected at least 0",
+        ),
+        (
+            replace(HYBRID, dims=(8,), dim_weights=(0.0,), sparse_weight=0.0),
+            "nothing would be learned",
+        ),
+        (
+            replace(HYBRID, distillation=Distillation(teacher_temperature=0.0)),
+            r"distillation\.teacher_temperature: got 0",
+        ),
+        (RerankingConfig(label_weight=0.0), "nothing would be learned"),
+        (RerankingConfig(random_negatives=-1), "random_negatives: got -1, expected at least 0"),
+        (EmbeddingDistillationConfig(temperature=-1.0), "temperature: got -1, expected above 0"),
+        (EmbeddingDistillationConfig(cosine_weight=-0.5), r"cosine_weight: got -0\.5"),
+        (MaskedLMConfig(vocabulary_chunk=-1), "vocabulary_chunk: got -1, expected at least 0"),
+    ],
+)
+def test_numbers_without_sense_are_refused(config, message) -> None:
+    with pytest.raises(ConfigError, match=r"^objective.*" + message):
+        build_objective(config)
+
+
+def test_a_last_batch_without_a_masked_token_still_ends_in_a_backward_pass() -> None:
+    """Sharded gradients of the batches before it travel there."""
+
+    class Watched(Alone):
+        def __init__(self) -> None:
+            self.scopes: list[bool] = []
+
+        def backward_scope(self, *, is_last: bool):
+            self.scopes.append(is_last)
+            return super().backward_scope(is_last=is_last)
+
+    batch = masked_batch(0, 2)
+    nothing = tuple(places[:0] for places in batch.positions)
+    batch = replace(batch, positions=nothing, labels=nothing)
+    for is_last, wanted in ((True, [True]), (False, [])):
+        parallel, model = Watched(), made_model("masked_lm")
+        context = context_of(parallel=parallel, is_last=is_last)
+        terms = build_objective(MaskedLMConfig()).accumulate(model, batch, context)
+        assert parallel.scopes == wanted
+        assert (float(terms["loss"].total), terms["loss"].count) == (0.0, 0)
+        assert not any(value.any() for value in gradients_of(model).values())
+
+
+def test_half_precision_gives_outputs_in_float32() -> None:
+    packed = pack([[1, 2, 3], [4, 5]])
+    context = context_of(autocast=torch.bfloat16)
+    output = encode_chunk(made_model("embedding"), packed, context, dense=True, sparse=True)
+    assert output.dense.dtype == output.sparse.weights.dtype == torch.float32
+
+
+def test_many_scores_are_computed_again_with_the_same_gradient(monkeypatch) -> None:
+    batch = contrastive_batch(3, 6)
+    found = []
+    for entries in (1 << 26, 1):
+        monkeypatch.setattr(pair_terms, "SCORE_ENTRIES", entries)
+        model = made_model("embedding")
+        config = replace(HYBRID, form="joint", filter=NegativeFilter(margin=0.1))
+        terms = build_objective(config).accumulate(model, batch, context_of(30))
+        found.append(gradients_of(model) | {name: term.total for name, term in terms.items()})
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
 
 
 @pytest.mark.parametrize("kind", CASES)

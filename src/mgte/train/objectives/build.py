@@ -17,6 +17,7 @@ from mgte.train.objectives.embedding_distillation import EmbeddingDistillationOb
 from mgte.train.objectives.masked_lm import MaskedLMObjective
 from mgte.train.objectives.objective import Objective
 from mgte.train.objectives.reranking import RerankingObjective
+from mgte.train.objectives.setting_checks import check_settings
 
 
 def build_objective(config: ObjectiveConfig, *, projection: Tensor | None = None) -> Objective:
@@ -31,8 +32,9 @@ def build_objective(config: ObjectiveConfig, *, projection: Tensor | None = None
         The objective.
 
     Raises:
-        ConfigError: Values of the config contradict each other.
+        ConfigError: Values of the config make no sense, or contradict each other.
     """
+    check_settings(config)
     match config:
         case MaskedLMConfig():
             return MaskedLMObjective(config)

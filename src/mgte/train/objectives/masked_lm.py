@@ -46,6 +46,10 @@ class MaskedLMObjective:
             [used[index] for index in chunk]
             for chunk in plan_chunks([len(batch.sequences[number]) for number in used], context)
         ]
+        if not chunks and context.is_last:
+            # Sharded gradients of earlier batches travel in the step's last backward pass, which
+            # there must be, even if nothing of the last batch is masked.
+            chunks = [[]]
 
         def step(chunk: Chunk) -> tuple[Tensor, dict[str, LossSum]]:
             return self._step(masked_lm, batch, chunk, context)
@@ -95,7 +99,7 @@ def output_of(model: MaskedLM) -> tuple[Tensor, Tensor | None]:
 def _masked_rows(
     batch: MaskedBatch, chunk: Chunk, offsets: tuple[int, ...]
 ) -> tuple[Tensor, Tensor]:
-    """Rows of the packed batch that are masked, and what stood there; one nameless row if idle."""
+    """Rows of the packed batch that are masked, and what stood there; none if idle."""
     if not chunk:
         return torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
     rows = [batch.positions[number] + start for number, start in zip(chunk, offsets, strict=False)]

@@ -34,6 +34,10 @@ from mgte.train.objectives.model_checks import widths_of
 from mgte.train.objectives.outputs_in_order import take_texts
 from mgte.train.objectives.pair_competition import Competition
 
+# Scores of all widths together that may exist at once: 256 MiB. Above, those of each width are
+# computed again in the backward pass (24 widths of 16k pairs would be 24 GiB and more).
+SCORE_ENTRIES = 1 << 26
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PairOutputs:
@@ -81,7 +85,9 @@ def pair_terms(
 
     widths = widths_of(config.dims, config.dim_step, vectors.width)
     weights = config.dim_weights or (1.0 / len(widths),) * len(widths)
-    dense = matryoshka(loss_at, widths, weights)
+    entries = len(widths) * _num_scores(blocks)
+    is_large = len(widths) > 1 and entries > SCORE_ENTRIES
+    dense = matryoshka(loss_at, widths, weights, recompute=is_large)
     first = positive_is_first(blocks.query_document, competition.columns, masks.query_document)
     terms = {
         "loss_dense": dense,
@@ -178,6 +184,17 @@ def _masks(config: EmbeddingConfig, blocks: PairBlocks, competition: Competition
         by_margin = left_out_by_margin(blocks, competition.columns, config.filter.margin)
         masks = either_left_out(masks, by_margin)
     return masks
+
+
+def _num_scores(blocks: PairBlocks) -> int:
+    """Entries of all blocks."""
+    found = (
+        blocks.query_document,
+        blocks.document_query,
+        blocks.query_query,
+        blocks.document_document,
+    )
+    return sum(block.numel() for block in found if block is not None)
 
 
 def _filtered(masks: PairMasks, blocks: PairBlocks) -> LossSum:
