@@ -215,6 +215,34 @@ def test_another_seed_or_setting_is_refused_and_free_ones_are_not(
     assert weights_of(tmp_path) == weights_of(straight)
 
 
+@pytest.mark.parametrize(("steps", "decay"), [(16, 4), (10, 4), (12, 2)])
+def test_before_its_fall_a_run_is_prolonged_or_shortened_bit_for_bit(
+    steps: int, decay: int, root: Path, values: dict[str, Any], tmp_path: Path
+) -> None:
+    schedule = {**values["stages"][0]["schedule"], "decay": decay}
+    other = {**values, "stages": [{**values["stages"][0], "steps": steps, "schedule": schedule}]}
+    run_here(other, tmp_path / "straight", root)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        stop_in_batch(monkeypatch, 6 * BATCHES_PER_STEP, signal.SIGTERM)
+        run_here(values, tmp_path / "out", root)
+    assert run_here(other, tmp_path / "out", root).status == "done"
+    assert_same_end(tmp_path / "out", tmp_path / "straight")
+
+
+def test_within_its_fall_a_run_keeps_its_length(
+    root: Path, values: dict[str, Any], straight: Path, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        stop_in_batch(monkeypatch, 10 * BATCHES_PER_STEP, signal.SIGTERM)
+        run_here(values, tmp_path, root)
+    for length in (16, 9):
+        longer = {**values, "stages": [{**values["stages"][0], "steps": length}]}
+        with pytest.raises(ConfigError, match=rf"stages\.mlm\.steps: got {length}, but .* with 12"):
+            run_here(longer, tmp_path, root)
+    run_here(values, tmp_path, root)
+    assert_same_end(tmp_path, straight)
+
+
 @pytest.mark.slow
 def test_the_order_of_the_data_does_not_depend_on_the_number_of_processes(
     root: Path, values: dict[str, Any], tmp_path: Path

@@ -91,7 +91,7 @@ def initial_model(
         if stage.encoder.vocabulary == "transfer":
             old = Tokenizer.load(opened.path, lowercase=opened.settings.lowercase)
     config = changed_encoder(config, stage.encoder, tokenizer, stage.name)
-    _check_vocabulary(config, tokenizer, stage.name)
+    check_vocabulary(config, tokenizer, stage.name)
     head = stage_head(stage, config, family, None if source is None else source.head_config)
     pooling = stage.output.pooling or ("cls" if settings is None else settings.pooling)
     model = build_model(config, head, pooling=pooling, family=family)
@@ -237,7 +237,17 @@ def _trained_config(folder: Path) -> EncoderConfig | None:
     return from_dict(EncoderConfig, json.loads(path.read_text("utf-8")), str(path))
 
 
-def _check_vocabulary(config: EncoderConfig, tokenizer: Tokenizer, stage: str) -> None:
+def check_vocabulary(config: EncoderConfig, tokenizer: Tokenizer, stage: str) -> None:
+    """Refuse an encoder that does not know all tokens.
+
+    Args:
+        config: Its settings.
+        tokenizer: The tokenizer of the stage.
+        stage: Name of the stage, for messages.
+
+    Raises:
+        ConfigError: The tokenizer has more tokens than the encoder.
+    """
     if tokenizer.vocab_size > config.vocab_size:
         raise ConfigError(
             f"stages.{stage}.init_from: knows {config.vocab_size:,} tokens, but the tokenizer has "

@@ -20,7 +20,13 @@ from mgte.store import open_model
 from mgte.text import Tokenizer
 from mgte.train.dry_run import Machine, StageInputs, StageReport, report_stage
 from mgte.train.estimate import ModelSize, measure_speed, model_size
-from mgte.train.initial_model import SCRATCH, changed_encoder, encoder_from_scratch, stage_head
+from mgte.train.initial_model import (
+    SCRATCH,
+    changed_encoder,
+    check_vocabulary,
+    encoder_from_scratch,
+    stage_head,
+)
 from mgte.train.input_files import absent_inputs
 from mgte.train.preparation import open_prepared, prepare_datasets
 from mgte.train.ready_recipe import is_here, ready_recipe
@@ -197,6 +203,7 @@ def _start_of(stage: Stage, known: _Known, starts: dict[str, _Start]) -> _Start:
         opened = open_model(located(stage.init_from, known.options.data_root))
         config, family, own = opened.config, opened.family, opened.head
     config = changed_encoder(config, stage.encoder, known.tokenizer, stage.name)
+    check_vocabulary(config, known.tokenizer, stage.name)
     return _Start(config, family, stage_head(stage, config, family, own))
 
 

@@ -143,6 +143,24 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(
     assert steps == [1, 2, 3, 4, 5]
 
 
+def test_a_run_that_was_stopped_before_its_first_step_claims_no_saved_state(
+    mgte, recipe, data, tmp_path, monkeypatch
+) -> None:
+    import mgte.train.run as run
+
+    build = run.stage_model
+
+    def build_and_stop(*given):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return build(*given)
+
+    monkeypatch.setattr(run, "stage_model", build_and_stop)
+    stopped = mgte("train", recipe, "--out", tmp_path / "run", "--data-root", data)
+    assert stopped.code == 128 + signal.SIGTERM
+    assert "saved" not in stopped.err
+    assert "interrupted before a step of stage words was done" in stopped.err
+
+
 def test_a_dry_run_tells_what_a_run_would_take_and_leaves_nothing(
     mgte, recipe, data, tmp_path, monkeypatch
 ) -> None:
@@ -212,6 +230,23 @@ def test_what_cannot_work_is_said_in_one_line(
     error = result.err[result.err.index("error: ") :]
     assert message in error
     assert error.count("\n") <= 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--set", "stages.1.data.max_query_length=512"), "expected at most max_position_embed"),
+        (("--set", "stages.1.objective.temperature=0"), "temperature"),
+        (("--set", "stages.0.data.dataset=[]"), "stages.0.data.dataset"),
+        (("--set", "tokenizer.vocab_size=500"), "tokenizer"),
+        (("--set", "stages.1.evaluation.split=gone"), "gone"),
+    ],
+)
+def test_a_dry_run_refuses_what_a_run_refuses(mgte, recipe, data, tmp_path, words, message) -> None:
+    for way in (("--dry-run",), ("--out", tmp_path / "run")):
+        result = mgte("train", recipe, "--data-root", data, *words, *way)
+        assert result.code == 2
+        assert message in result.err
 
 
 def test_a_missing_recipe_is_named(mgte, tmp_path) -> None:

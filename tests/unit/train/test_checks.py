@@ -87,6 +87,13 @@ BAD = {
     r"stages\.mlm\.optimizer\.lr": {"stages.0.optimizer.lr": 0},
     r"stages\.mlm\.schedule": {"stages.0.schedule": {"kind": "wsd", "warmup": 60, "decay": 50}},
     r"stages\.embed\.objective\.dims: got 64": {"stages.1.objective.dims": [32, 64]},
+    r"stages\.embed\.data\.max_query_length: got 200, expected at most .*=128": {
+        "stages.1.data.max_query_length": 200
+    },
+    r"stages\.embed\.output\.weights: got 'best', which needs stages\.embed\.evaluation": {
+        "stages.1.output.weights": "best"
+    },
+    r"^stages\.embed: .*temperature": {"stages.1.objective.temperature": 0.0},
     r"stages\.mlm\.parallel": {"stages.0.parallel": "fsdp", "stages.0.lora": {}},
 }
 
@@ -111,6 +118,11 @@ def test_longer_inputs_need_a_change_of_the_encoder(tmp_path: Path) -> None:
     check({**both, "stages.0.encoder": {"max_position_embeddings": 256}}, tmp_path)
     with pytest.raises(ConfigError, match=r"stages\.embed\.data\.max_length: got 256"):
         check(both, tmp_path)
+
+
+def test_a_reranker_s_query_is_part_of_its_input(tmp_path: Path) -> None:
+    reranker = {"stages.1.objective": {"kind": "reranking"}, "stages.1.data.max_query_length": 200}
+    check(reranker, tmp_path)
 
 
 def test_a_prepared_folder_tells_its_kind(tmp_path: Path) -> None:

@@ -170,3 +170,14 @@ def test_output_type_prompts_and_pooling_reach_the_folder(
     )
     assert opened.dtype == "BF16"
     assert opened.tokenizer_file is not None
+
+
+def test_a_start_whose_weights_were_rounded_says_so(
+    tokenizer: Tokenizer, tokenizer_folder: Path, tmp_path: Path
+) -> None:
+    for dtype, note in {"float32": "", "float16": "as F16", "int8": "as I8"}.items():
+        stage = stage_of("contrastive", output={"dtype": dtype})
+        folder = saved(made(stage, tokenizer).model, stage, tmp_path / dtype, tokenizer_folder)
+        notes = made(stage_of("contrastive"), tokenizer, folder).notes
+        assert len(notes) == bool(note)
+        assert all(text.endswith(note) for text in notes)
