@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mgte.data.batches import FloatArray, IntArray
 from mgte.data.config import DatasetKind
+from mgte.data.hashing import text_hashes
 from mgte.data.manifest import Manifest, check_files, read_manifest
 from mgte.data.row_shards import RowShards
 from mgte.data.source_files import row_place
@@ -90,6 +91,19 @@ class PreparedDataset:
         if self._rows is None or self.kind == "vectors":
             return np.zeros(self.num_rows, dtype=np.int64)
         return self._row_shards.column("query_length", np.int64)
+
+    @property
+    def query_hashes(self) -> IntArray:
+        """`text_hash` of each query (kinds "pairs" and "groups"), int64 [num_rows].
+
+        Reads all queries each time, a shard at once.
+
+        Raises:
+            DataError: A file is damaged, or the dataset is of another kind.
+        """
+        if self.kind not in ("pairs", "groups"):
+            raise self._wrong_kind("pairs or groups")
+        return np.concatenate([text_hashes(part) for part in self._row_shards.texts("query")])
 
     def tokens(self, row: int, start: int = 0, stop: int | None = None) -> NDArray[np.uint32]:
         """Token ids of a text without special tokens (kind "texts"), or of a part of it.

@@ -5,13 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mgte.data.batches import IntArray, RerankBatch
-from mgte.data.candidates import (
-    Candidates,
-    choose_candidates,
-    choose_positive,
-    positive_hashes,
-)
+from mgte.data.candidates import Candidates, choose_candidates, choose_positive
 from mgte.data.hashing import text_hash
+from mgte.data.known_answers import KnownAnswers
 from mgte.data.making import DropCounter, MadeBatch, learn_lengths, row_keys
 from mgte.data.permutation import permute
 from mgte.data.plan import PlannedBatch
@@ -68,6 +64,7 @@ class RerankBatches:
         self._seed = seed
         self._overhead = pair_overhead(tokenizer)
         self._counter = DropCounter(tokenizer)
+        self._answers = KnownAnswers(dataset)
 
     def make(self, planned: PlannedBatch, share: slice) -> MadeBatch:
         """Make one process's share of a batch; see `BatchMaker`.
@@ -120,12 +117,14 @@ class RerankBatches:
     ) -> Candidates:
         """A query's candidates and its random negatives: other rows' positives.
 
-        Left out are texts that equal one of the query's positives or a candidate that it has.
+        Left out are texts that equal a candidate that it has, or a positive of the query in any row
+        of the dataset: a question may stand there several times, each time with another answer.
         """
         wanted = self._num.random_negatives
         if not wanted:
             return own
-        taken = positive_hashes(groups.at(position)) | {text_hash(t) for t in own.documents}
+        taken = {text_hash(text) for text in own.documents}
+        taken |= self._answers.hashes_of(groups.at(position))
         others: list[str] = []
         num_others = len(planned) - 1
         key = row_keys(self._seed, "others", planned, np.array([position]))

@@ -5,7 +5,7 @@ Rows are drawn at random, so row groups are small: to read one row, 64 are read.
 
 import importlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -156,6 +156,23 @@ class RowShards:
         return np.concatenate([c.to_numpy(zero_copy_only=False) for c in self._read(name)]).astype(
             dtype, copy=False
         )
+
+    def texts(self, name: str) -> Iterator[list[str]]:
+        """A whole column of texts, one shard after the other.
+
+        Args:
+            name: The column.
+
+        Yields:
+            Texts of a shard.
+
+        Raises:
+            DataError: A file is damaged.
+        """
+        for shard in range(len(self._paths)):
+            with self._lock:
+                table = self._guarded(shard, lambda file: file.read(columns=[name]))
+            yield table.column(name).to_pylist()
 
     def name_ids(self, name: str, names: Sequence[str]) -> NDArray[np.uint16]:
         """A whole column of names as their numbers.

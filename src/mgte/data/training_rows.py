@@ -64,6 +64,11 @@ class TrainingRows(Protocol):
         """Tokens of each row's query without special tokens, int64; 0 without queries."""
         ...
 
+    @property
+    def query_hashes(self) -> IntArray:
+        """`text_hash` of each row's query, int64 [num_rows] (kinds "pairs" and "groups")."""
+        ...
+
     def tokens(self, row: int, start: int = 0, stop: int | None = None) -> NDArray[np.uint32]:
         """Token ids of a text or of a part of it, without special tokens (kind "texts")."""
         ...

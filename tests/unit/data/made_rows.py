@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mgte.data import text_hashes
 from mgte.text import Tokenizer, TrainingGroup
 
 WORDS = "the of and in to is for water bread sea moon tide map road wheel chain train plant".split()
@@ -31,6 +32,10 @@ class MadeRows:
     @property
     def num_rows(self) -> int:
         return len(self.lengths)
+
+    @property
+    def query_hashes(self) -> np.ndarray:
+        return text_hashes(group.query for group in self.made_groups)
 
     def tokens(self, row: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         # Ids of regular tokens of the tiny tokenizer, different from row to row.

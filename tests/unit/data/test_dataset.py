@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.unit.data.made_files import dataset_config, write_rows
 
-from mgte.data import open_dataset, prepare_dataset
+from mgte.data import open_dataset, prepare_dataset, text_hash
 from mgte.errors import DataError
 from mgte.text import Tokenizer
 
@@ -109,3 +109,13 @@ def test_rows_and_kinds_that_are_not_there(folder: Path) -> None:
     else:
         with pytest.raises(DataError, match="holds pairs, expected texts"):
             dataset.tokens(0)
+
+
+def test_hashes_of_all_queries_equal_those_of_the_rows(folder: Path) -> None:
+    dataset = open_dataset(folder)
+    if dataset.kind == "texts":
+        with pytest.raises(DataError, match="holds texts, expected pairs or groups"):
+            _ = dataset.query_hashes
+        return
+    groups = dataset.groups(np.arange(dataset.num_rows))
+    assert dataset.query_hashes.tolist() == [text_hash(group.query) for group in groups]

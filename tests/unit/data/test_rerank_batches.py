@@ -73,6 +73,36 @@ def test_a_random_negative_is_never_a_positive_of_the_query(tokenizer):
             assert (ends[0] == bodies) == (row % 2 == 0)
 
 
+def test_another_answer_of_the_query_is_no_random_negative(tokenizer):
+    groups = made_groups({"a": 30}, tokenizer)
+    answers: dict[str, set[str]] = {}
+    for row, old in enumerate(
+        groups.made_groups
+    ):  # every query has three rows, each its own answer
+        query = groups.made_groups[row % 10].query
+        asked = query if row < 10 else f"  {query.upper()}"
+        groups.made_groups[row] = TrainingGroup(query=asked, positives=old.positives)
+        answers.setdefault(query, set()).update(old.positives)
+    checked = 0
+    for step in steps_of(
+        groups, tokenizer, 6, random_negatives=25, rows_per_batch=30, max_query_length=60
+    ):
+        (batch,) = step.batches
+        for index, row in enumerate(batch.rows.tolist()):
+            group = groups.made_groups[row]
+            first, last = batch.cu_candidates[index : index + 2].tolist()
+            (known,) = (a for query, a in answers.items() if query == group.query.lower().strip())
+            own = [tuple(ids.tolist()) for ids in batch.pairs[first:last]]
+            wrong = pairs_of(group, sorted(known - {*group.positives}), tokenizer)
+            assert not wrong & set(own)
+            others = [g for g in groups.made_groups if not known & {*g.positives}]
+            expected = pairs_of(group, [g.positives[0] for g in others], tokenizer)
+            assert set(own[1:]) <= expected
+            assert len(own) == 1 + min(25, 27)
+            checked += 1
+    assert checked == 180
+
+
 def test_a_small_batch_has_fewer_random_negatives(tokenizer):
     groups = made_groups({"a": 3}, tokenizer, num_negatives=1)
     for step in steps_of(groups, tokenizer, 4, random_negatives=4, negatives=6):
