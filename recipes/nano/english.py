@@ -39,7 +39,7 @@ def technical_documents(data: Path, out: Output, dice: random.Random) -> None:
     """PEPs and Rust RFCs (public domain, MIT or Apache-2.0): title and abstract to text."""
     for row in read(data / "long_tech_docs_pep_rustrfc/docs.jsonl.gz"):
         if row["split"] != "train":
-            out.heldout(row["text"], row["abstract"])
+            out.heldout(row["text"], row["abstract"], row["title"])
             continue
         query = row["abstract"][:PASSAGE] or row["title"]
         out.add("pairs", "techdocs", query=query, document=row["text"], language="en")
@@ -107,7 +107,7 @@ def code(data: Path, out: Output, dice: random.Random) -> None:
     """Python functions with their descriptions (MIT); Java and C# translations (C-UDA)."""
     for row in read(data / "thealgorithms_docstring_code/pairs.jsonl.gz"):
         if row["split"] != "train":
-            out.heldout(row["query"], row["positive"])
+            out.heldout(row["query"], row["positive"], row["code_with_docstring"])
             continue
         source = row["positive"][: 2 * PASSAGE]
         described = row["code_with_docstring"][: 2 * PASSAGE]

@@ -12,7 +12,7 @@ def laws(data: Path, out: Output, dice: random.Random) -> None:
     """German federal laws (public domain): title to text, without its own heading."""
     for row in read(data / "gesetze_de/laws_1500_2k-60k_chars.jsonl.gz"):
         if row["split"] != "train":
-            out.heldout(row["text"])
+            out.heldout(row["text"], row["title"])
             continue
         body = "\n".join(line for line in row["text"].split("\n") if not line.startswith("# "))
         out.add("pairs", "gesetze", query=row["title"], document=body[: 3 * PASSAGE], language="de")
@@ -70,7 +70,7 @@ def commands(data: Path, out: Output, dice: random.Random) -> None:
     for row in rows:
         words = [row["description"], *(f"{text}: {line}" for text, line in row["examples"])]
         if row["split"] != "train":
-            out.heldout(row["description"], *(text for text, _ in row["examples"]))
+            out.heldout(row["description"], *(part for pair in row["examples"] for part in pair))
             continue
         page = "\n".join([row["title"], *words]).replace("{{", "").replace("}}", "")
         language = row["lang"]
@@ -154,7 +154,10 @@ def sentences(data: Path, out: Output, dice: random.Random) -> None:
 
 
 def japanese(data: Path, out: Output) -> None:
-    """Captions that mean about the same (CC BY-SA 4.0)."""
+    """Captions that mean about the same (CC BY-SA 4.0). Captions of JNLI are of the same images."""
+    for part in ("valid", "test"):
+        for row in read(data / f"jglue/jnli-v1.3/{part}-v1.3.json.gz"):
+            out.heldout(row["sentence1"], row["sentence2"])
     for part in ("train", "valid", "test"):
         for row in read(data / f"jglue/jsts-v1.3/{part}-v1.3.json.gz"):
             if part != "train":
