@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @cache
-def results(size: int) -> dict[str, dict[str, float]]:
+def results(size: int, module: str = "process_cases") -> dict[str, dict[str, float]]:
     """Run all cases in `size` processes; starting them takes longer than the cases."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error::FutureWarning"}
     with TemporaryDirectory() as folder:
@@ -22,7 +22,7 @@ def results(size: int) -> dict[str, dict[str, float]]:
         arguments = [str(size), str(Path(folder) / "store"), str(out)]
         processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "tests.laws.process_cases", str(rank), *arguments],
+                [sys.executable, "-m", f"tests.laws.{module}", str(rank), *arguments],
                 cwd=REPOSITORY,
                 env=environment,
                 stderr=subprocess.PIPE,
@@ -57,3 +57,15 @@ def test_terms_and_counts_equal_those_of_one_process(size: int) -> None:
 def test_ratio_of_dense_to_sparse_does_not_depend_on_the_number_of_processes(size: int) -> None:
     ratio, alone = (results(number)["ratio"]["ratio"] for number in (size, 1))
     assert ratio == pytest.approx(alone, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_sharded_gradients_of_every_objective_equal_those_of_one_process() -> None:
+    found = results(2, "sharded_cases")
+    wrong = {
+        name: case
+        for name, case in found.items()
+        if not (case["gradient"] < 1e-5 and case["norm"] < 1e-5 and case["means"] < 1e-4)
+    }
+    assert wrong == {}
+    assert {name: case for name, case in found.items() if not case["size"] > 1e-2} == {}
