@@ -219,6 +219,13 @@ def _check_objective(stage: Stage, place: str) -> None:
 
 
 def _check_weights(stage: Stage, place: str) -> None:
+    share = stage.output.start_share
+    if not 0.0 <= share <= 1.0:
+        raise ConfigError(f"{place}.output.start_share: got {share}, expected 0 to 1")
+    if share and stage.init_from == SCRATCH:
+        raise ConfigError(
+            f"{place}.output.start_share: got {share}, but the stage starts from random weights"
+        )
     if stage.output.weights == "last":
         return
     needs = {

@@ -109,6 +109,8 @@ class OutputConfig:
         rope_ntk_factor: NTK factor at inference (reversed NTK: 8); None keeps the training one.
         dtype: Type of the saved weights; "int8" keeps one scale per row of a matrix.
         weights: "last" step, or those of the "best" evaluation.
+        start_share: Share of the start's weights in the saved ones, 0 to 1: keeps more of what the
+            start knew. What starts from random weights is saved as trained.
     """
 
     pooling: Pooling | None = None
@@ -119,6 +121,7 @@ class OutputConfig:
     rope_ntk_factor: float | None = None
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
     weights: Literal["last", "best"] = "last"
+    start_share: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

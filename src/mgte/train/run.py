@@ -34,6 +34,7 @@ from mgte.train.stage_building import (
 from mgte.train.stage_finishing import finish_stage
 from mgte.train.stage_output import settings_at_use
 from mgte.train.stage_parts import Evaluator, StageParts, StageResult
+from mgte.train.start_share import start_weights
 from mgte.train.stop_signal import StopSignal
 from mgte.train.tokenizer_preparation import prepare_tokenizer
 from mgte.train.world import World, join_world, leave_world
@@ -202,6 +203,7 @@ def _run(stage: Stage, setting: RunSetting, stop: StopSignal) -> StageResult:
     dataset = open_prepared(stage.data.dataset, recipe, folder, tokenizer, options)
     initial = stage_model(stage, recipe, folder, tokenizer, options.data_root)
     model = initial.model
+    start = start_weights(stage, initial) if world.is_first else {}
     if stage.lora is not None:
         seed = mix_seed(recipe.seed, stage.name, "adapters")
         add_adapters(model, stage.lora, seed=seed, fresh=initial.fresh)
@@ -241,6 +243,7 @@ def _run(stage: Stage, setting: RunSetting, stop: StopSignal) -> StageResult:
             sinks=options.sinks,
             evaluators=options.evaluators,
             notes=initial.notes,
+            start=start,
         )
         if world.is_first:
             _claim(parts, setting)

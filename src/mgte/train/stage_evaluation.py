@@ -24,6 +24,7 @@ from mgte.train.recipe import EvaluationConfig
 from mgte.train.stage_log import StageLog
 from mgte.train.stage_model import save_stage_model
 from mgte.train.stage_parts import StageParts
+from mgte.train.start_share import with_start
 from mgte.train.state import Best, TrainState
 
 EVALUATED = "evaluated-model"
@@ -98,7 +99,7 @@ def _scores(parts: StageParts, step: int, weights: Mapping[str, torch.Tensor]) -
         save_stage_model(
             folder,
             parts.model,
-            weights,
+            with_start(weights, parts.start, parts.stage.output.start_share),
             parts.stage.output,
             tokenizer=parts.tokenizer,
             settings=parts.settings,

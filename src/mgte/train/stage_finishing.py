@@ -17,6 +17,7 @@ from mgte.train.run_setting import RunSetting
 from mgte.train.stage_building import stage_start
 from mgte.train.stage_model import save_stage_model
 from mgte.train.stage_parts import StageParts, StageResult
+from mgte.train.start_share import with_start
 from mgte.train.state import TrainState
 
 
@@ -78,7 +79,7 @@ def _write(
         save_stage_model(
             target,
             parts.model,
-            weights,
+            with_start(weights, parts.start, stage.output.start_share),
             stage.output,
             tokenizer=parts.tokenizer,
             settings=parts.settings,

@@ -1,9 +1,11 @@
 """StageParts: everything that a stage is made of, and what the loop calls outside."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+from torch import Tensor
 
 from mgte.data import StepBatches
 from mgte.model import Model
@@ -63,6 +65,7 @@ class StageParts:
         sinks: Where the log goes, beside `metrics.jsonl`.
         evaluators: What is measured during training.
         notes: What the log says before the first step.
+        start: Weights before the first step, where the recipe asks for a share of them.
     """
 
     stage: Stage
@@ -81,6 +84,7 @@ class StageParts:
     sinks: Sequence[Sink] = ()
     evaluators: Sequence[Evaluator] = ()
     notes: Sequence[str] = ()
+    start: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
