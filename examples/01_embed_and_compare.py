@@ -20,7 +20,7 @@ TEXTS = [
 
 def main() -> None:
     """Embed, compare, report."""
-    embedder = mgte.Embedder.load("all-minilm-l6-v2")
+    embedder = mgte.Embedder.load("mgte-nano")
     vectors = embedder.encode(TEXTS)
 
     print("similarity of the first text to all")

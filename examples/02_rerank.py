@@ -1,8 +1,7 @@
 """Rerank documents for a query.
 
-Run:     python examples/02_rerank.py MODEL [QUERY]
-         MODEL is a folder or hub id of a reranker, such as Alibaba-NLP/gte-reranker-modernbert-base
-Takes:   seconds, after the model is on this machine
+Run:     python examples/02_rerank.py [QUERY]
+Takes:   seconds
 Prints:  the articles of this folder, best first
 """
 
@@ -17,12 +16,9 @@ ARTICLES = Path(__file__).with_name("articles.jsonl")
 
 def main() -> int:
     """Load the reranker, score all articles, print the best."""
-    if len(sys.argv) < 2:
-        print(__doc__)
-        return 2
-    query = sys.argv[2] if len(sys.argv) > 2 else "why are there two tides a day"
+    query = sys.argv[1] if len(sys.argv) > 1 else "why are there two tides a day"
     articles = [json.loads(line) for line in ARTICLES.read_text("utf-8").splitlines()]
-    reranker = mgte.Reranker.load(sys.argv[1])
+    reranker = mgte.Reranker.load("mgte-nano-reranker")
     for hit in reranker.rank(query, [article["text"] for article in articles], top_k=5):
         print(f"{hit.score:.3f}  {articles[hit.index]['title']}")
     return 0

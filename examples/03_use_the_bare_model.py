@@ -13,7 +13,7 @@ from mgte.packing import pack, pool
 
 def main() -> None:
     """Load, pack two sequences, run the encoder, pool."""
-    model = mgte.load_model("all-minilm-l6-v2")
+    model = mgte.load_model("mgte-nano")
     batch = pack([[101, 1996, 2712, 9466, 102], [101, 14401, 3553, 2005, 1996, 4231, 102]])
     with torch.inference_mode():
         states = model.encoder(batch)

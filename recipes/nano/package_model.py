@@ -41,7 +41,7 @@ SUMMARIES = {
 }
 LIMITATIONS = (
     "It starts from all-MiniLM-L6-v2, an English model; other languages were learned from "
-    "translations of software manuals, scripture and single words, so that results on them are "
+    "translations of software manuals, command-line pages and scripture, so that results on them are "
     "uneven.",
     "Learned positions beyond 512 repeat the first ones; few of its training texts are that long.",
     "Characters that are neither in its vocabulary nor in its training data are unknown to it.",

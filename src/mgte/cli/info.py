@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mgte.store import ModelDir
 
 DESCRIPTION = "Show what a model is made of: family, shape, pooling, prompts, head, files."
-EXAMPLE = "  mgte info all-minilm-l6-v2"
+EXAMPLE = "  mgte info mgte-nano"
 
 _WHAT = {
     "none": "embedding model",

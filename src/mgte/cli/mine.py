@@ -19,7 +19,7 @@ DESCRIPTION = (
     "positives, negatives and their scores, ready for `kind: groups` of a recipe's datasets."
 )
 EXAMPLE = (
-    "  mgte mine pairs.jsonl --model all-minilm-l6-v2 --out groups.parquet --report report.md\n"
+    "  mgte mine pairs.jsonl --model mgte-nano --out groups.parquet --report report.md\n"
     "  mgte mine scifact --split train --model MODEL --out groups.jsonl --window 30 100"
 )
 

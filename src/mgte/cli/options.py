@@ -3,7 +3,8 @@
 import argparse
 from typing import TypedDict
 
-DEFAULT_EMBEDDER = "all-minilm-l6-v2"
+DEFAULT_EMBEDDER = "mgte-nano"
+DEFAULT_RERANKER = "mgte-nano-reranker"
 REFERENCE_BACKEND = "torch-eager"
 BACKENDS = ("torch-eager", "torch", "openvino")
 

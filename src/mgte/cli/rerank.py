@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from mgte.cli.options import (
+    DEFAULT_RERANKER,
     add_json_option,
     add_load_options,
     load_settings,
@@ -24,15 +25,19 @@ DESCRIPTION = (
     "a file, in its order. Scores are between 0 and 1."
 )
 EXAMPLE = (
-    "  mgte rerank articles.jsonl --model Alibaba-NLP/gte-reranker-modernbert-base "
-    '--query "why are there tides" --top-k 5'
+    '  mgte rerank articles.jsonl --query "why are there tides" --top-k 5\n'
+    "  mgte rerank pairs.jsonl --model Alibaba-NLP/gte-reranker-modernbert-base --json"
 )
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add_reading_options(parser)
-    parser.add_argument("--model", required=True, help="folder or hub id of a reranker")
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_RERANKER,
+        help="folder, hub id or bundled name of a reranker (%(default)s)",
+    )
     parser.add_argument("--query", help="the query that every document is scored against")
     parser.add_argument("--top-k", type=positive, metavar="N", help="print the best N only")
     parser.add_argument("--raw", action="store_true", help="logits instead of scores in 0..1")

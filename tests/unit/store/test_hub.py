@@ -232,7 +232,7 @@ def test_the_packaged_model_names_its_extra_when_missing(monkeypatch: pytest.Mon
 
 
 def test_known_models_are_found_by_name_and_hub_id() -> None:
-    assert len(KNOWN_MODELS) == 13
+    assert len(KNOWN_MODELS) == 15
     for name, model in KNOWN_MODELS.items():
         assert find_known_model(name.upper()) is model
     assert find_known_model("Alibaba-NLP/gte-base-en-v1.5") is KNOWN_MODELS["gte-base-en-v1.5"]
