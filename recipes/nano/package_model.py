@@ -41,8 +41,8 @@ SUMMARIES = {
 }
 LIMITATIONS = (
     "It starts from all-MiniLM-L6-v2, an English model; other languages were learned from "
-    "translations of software manuals, command-line pages and scripture, so that results on them are "
-    "uneven.",
+    "translations of software manuals, command-line pages and scripture, so that results on them "
+    "are uneven.",
     "Learned positions beyond 512 repeat the first ones; few of its training texts are that long.",
     "Characters that are neither in its vocabulary nor in its training data are unknown to it.",
 )

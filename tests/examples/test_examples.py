@@ -9,7 +9,13 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MAX_LINES = {"demo.py": 140}
 PROMISED = {
-    "demo.py": ["came first, of 9", "cut at the model's 2048 tokens", "tokens/s", "rerank", "Next:"],
+    "demo.py": [
+        "came first, of 9",
+        "cut at the model's 2048 tokens",
+        "tokens/s",
+        "rerank",
+        "Next:",
+    ],
     "01_embed_and_compare.py": ["similarity of the first text", "alone or in a batch"],
     "02_rerank.py": ["Why there are two tides a day"],
     "03_use_the_bare_model.py": ["2 sequences of (5, 7) tokens -> states (12, 384)", "cosine"],

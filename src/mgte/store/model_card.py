@@ -54,10 +54,10 @@ def model_card(
         ("pooling", f"{settings.pooling}{', normalised' if settings.normalize else ''}"),
     ]
     loader = {
-        "none": "embedder = mgte.Embedder.load('.')",
-        "token_classification": "embedder = mgte.Embedder.load('.')",
-        "sequence_classification": "reranker = mgte.Reranker.load('.')",
-        "masked_lm": "model = mgte.load_model('.')",
+        "none": 'embedder = mgte.Embedder.load(".")',
+        "token_classification": 'embedder = mgte.Embedder.load(".")',
+        "sequence_classification": 'reranker = mgte.Reranker.load(".")',
+        "masked_lm": 'model = mgte.load_model(".")',
     }[head.kind]
     title = f"# {facts.name}\n\n{sentence}" if facts.name else f"# {sentence}"
     summary = f"{facts.summary}\n\n" if facts.summary else ""

@@ -139,7 +139,7 @@ def test_the_card_says_how_to_load_it(make_checkpoint, tmp_path: Path) -> None:
     model = load_model(make_checkpoint("sequence_classification").folder)
     card = (save_model(model, tmp_path / "out") / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: transformers\npipeline_tag: text-ranking\n")
-    assert "mgte.Reranker.load('.')" in card
+    assert 'mgte.Reranker.load(".")' in card
 
 
 @pytest.mark.parametrize(
