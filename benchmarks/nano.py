@@ -165,8 +165,8 @@ def report(stored: dict[str, Any], out: Path) -> None:
         "nDCG@10 of exact searches, every query against every document. Hybrid: dense + "
         f"{settings['sparse_weight']} x sparse for English, dense + "
         f"{settings['other_sparse_weight']} x sparse for other languages. Reranked: the best 20 of "
-        f"it (xquad, cmrc2018: {FEW}), {1 - settings['rerank_blend']:.0%} of the new score from the "
-        "reranker, the rest from the ranking before it, both stretched to 0..1. These numbers were "
+        f"it (xquad, cmrc2018: {FEW}), {1 - settings['rerank_blend']:.0%} of the new score from "
+        "the reranker, the rest from the ranking before, both stretched to 0..1. They were "
         "chosen on cacm, npl and the dev parts of cosqa and cmrc2018. BM25: k1 0.9, b 0.4, words "
         "(character pairs in Chinese, Japanese, Thai). Each model reads as much of a document as "
         "it was made for. Written by `benchmarks/nano.py`.",
