@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mgte.config import to_dict
 from mgte.data import LoadConfig, LoadKind, MaskingConfig, PreparedDataset
@@ -14,6 +15,7 @@ from mgte.train.checkpoint import Identity, stage_settings
 from mgte.train.initial_model import SCRATCH, InitialModel, initial_model
 from mgte.train.objectives import Objective, build_objective
 from mgte.train.objectives.config import (
+    EmbeddingConfig,
     EmbeddingDistillationConfig,
     MaskedLMConfig,
     RerankingConfig,
@@ -31,6 +33,8 @@ _LOAD_KINDS: dict[str, LoadKind] = {
 }
 # Vectors of a teacher that decide which of its directions are kept.
 _PROJECTED_ROWS = 50_000
+# Rows that are looked at for scores of a teacher.
+_SCORED_ROWS = 1_000
 
 
 def load_config(stage: Stage) -> LoadConfig:
@@ -99,17 +103,43 @@ def stage_objective(stage: Stage, dataset: PreparedDataset, width: int) -> Objec
         The objective.
 
     Raises:
-        ConfigError: Its settings contradict each other.
+        ConfigError: Its settings contradict each other, or learn from scores that are not there.
     """
+    _check_scores(stage, dataset)
     if not isinstance(stage.objective, EmbeddingDistillationConfig):
         return build_objective(stage.objective)
-    count = min(dataset.num_rows, _PROJECTED_ROWS)
-    rows = np.linspace(0, dataset.num_rows - 1, count).round().astype(np.int64)
+    rows = _spread_rows(dataset, _PROJECTED_ROWS)
     vectors = torch.from_numpy(np.array(dataset.vector_rows(rows)[1]))
     if vectors.shape[1] == width:
         return build_objective(stage.objective)
     projection = principal_projection(vectors, width)
     return build_objective(stage.objective, projection=projection)
+
+
+def _check_scores(stage: Stage, dataset: PreparedDataset) -> None:
+    """Refuse to learn from a teacher that is not in the data: the term would count nothing."""
+    objective = stage.objective
+    if not isinstance(objective, EmbeddingConfig | RerankingConfig):
+        return
+    weights = {"distillation.weight": objective.distillation.weight}
+    if isinstance(objective, EmbeddingConfig):
+        weights["sparse_distillation_weight"] = objective.sparse_distillation_weight
+    asked = [key for key, weight in weights.items() if weight]
+    if not asked:
+        return
+    groups = dataset.groups(_spread_rows(dataset, _SCORED_ROWS))
+    if not any(group.positive_scores or group.negative_scores for group in groups):
+        raise ConfigError(
+            f"stages.{stage.name}.objective.{asked[0]}: got {weights[asked[0]]}, but dataset "
+            f"{stage.data.dataset!r} has no scores of a teacher ({len(groups):,} rows looked at)",
+            hint="`mgte mine --reranker MODEL` writes them; or set the weight to 0",
+        )
+
+
+def _spread_rows(dataset: PreparedDataset, most: int) -> NDArray[np.int64]:
+    """Rows at equal distances, `most` of them."""
+    count = min(dataset.num_rows, most)
+    return np.linspace(0, dataset.num_rows - 1, count).round().astype(np.int64)
 
 
 def stage_identity(
