@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.laws.training_runs import recipe_values, run_here, write_texts
+from tests.laws.training_runs import recipe_values, run_here
 
 from mgte.config import override
 from mgte.data import open_dataset
@@ -14,14 +14,6 @@ from mgte.errors import CheckpointError, ConfigError
 from mgte.model import EncoderConfig, HeadConfig, build_model, init_weights
 from mgte.store import EmbeddingSettings, save_model
 from mgte.train import load_teacher
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "root"
-    folder.mkdir()
-    write_texts(folder)
-    return folder
 
 
 def test_rows_that_were_left_out_are_told(

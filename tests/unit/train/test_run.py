@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.laws.training_runs import recipe_values, run_here, weights_of, write_texts
+from tests.laws.training_runs import recipe_values, run_here, weights_of
 
 import mgte
 from mgte.config import override, read_yaml
@@ -22,14 +22,6 @@ SECOND = {
     "encoder": {"rope_theta": 160_000.0},
     "output": {"rope_ntk_factor": 2.0},
 }
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "root"
-    folder.mkdir()
-    write_texts(folder)
-    return folder
 
 
 @pytest.fixture

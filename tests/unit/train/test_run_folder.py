@@ -6,18 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.laws.training_runs import recipe_values, run_here, write_texts
+from tests.laws.training_runs import recipe_values, run_here
 
 from mgte.config import override, read_yaml
 from mgte.errors import ConfigError
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "root"
-    folder.mkdir()
-    write_texts(folder)
-    return folder
 
 
 @pytest.fixture

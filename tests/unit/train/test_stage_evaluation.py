@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from safetensors.torch import load_file
-from tests.laws.training_runs import recipe_values, run_here, weights_of, write_texts
+from tests.laws.training_runs import recipe_values, run_here, weights_of
 
 from mgte.config import override
 from mgte.errors import ConfigError, TrainingError
@@ -18,14 +18,6 @@ from mgte.train.metrics import read_log
 
 SCORES = {2: 0.3, 4: 0.9, 6: 0.5, 7: 0.7}
 BEST = 4
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "root"
-    folder.mkdir()
-    write_texts(folder)
-    return folder
 
 
 @pytest.fixture

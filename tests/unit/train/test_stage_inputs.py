@@ -4,21 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.laws.training_runs import recipe_values, run_here, write_texts
+from tests.laws.training_runs import recipe_values, run_here
 
 from mgte.config import from_dict, override
 from mgte.errors import ConfigError, DataError
 from mgte.model import EncoderConfig, HeadConfig, build_model
 from mgte.store import save_model
 from mgte.train import LookAhead, Recipe, RunOptions, World, look_ahead
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "root"
-    folder.mkdir()
-    write_texts(folder)
-    return folder
 
 
 @pytest.fixture

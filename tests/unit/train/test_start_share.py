@@ -6,19 +6,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.laws.training_runs import recipe_values, run_here, write_texts
+from tests.laws.training_runs import recipe_values, run_here
 
 from mgte.config import override
 from mgte.errors import ConfigError
 from mgte.train.start_share import with_start
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "root"
-    folder.mkdir()
-    write_texts(folder)
-    return folder
 
 
 def two_stages(tokenizer_folder: Path, share: float, **output: Any) -> dict[str, Any]:

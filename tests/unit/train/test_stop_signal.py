@@ -6,17 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.laws.training_runs import recipe_values, run_here, weights_of, write_texts
+from tests.laws.training_runs import recipe_values, run_here, weights_of
 
 from mgte.train.stop_signal import StopSignal
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "root"
-    folder.mkdir()
-    write_texts(folder)
-    return folder
 
 
 @pytest.fixture
