@@ -64,8 +64,11 @@ class TrainerMaskedLM:
             disable_tqdm=True,
         )
         self._trainer = transformers.Trainer(model=self.model, args=arguments)
+        # What `train()` does before its first step. Accelerate puts autocast around the model.
         self._trainer.create_optimizer()
-        # What `train()` sets before its first step.
+        self.model, self._trainer.optimizer = self._trainer.accelerator.prepare(
+            self.model, self._trainer.optimizer
+        )
         self._trainer.current_gradient_accumulation_steps = 1
         self.set_training(is_training=True)
 

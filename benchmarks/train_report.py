@@ -152,20 +152,22 @@ def _plot(cells: dict[str, Any], path: Path) -> bool:
 
     engines = list(dict.fromkeys(e for cell in measured.values() for e in cell["engines"]))
     figure, panel = pyplot.subplots(figsize=(11, 4.2))
-    width = 0.8 / len(engines)
+    width = 0.8 / max(len(cell["engines"]) for cell in measured.values())
     for number, engine in enumerate(engines):
-        heights = [
-            _speed(cell, engine) if engine in cell["engines"] else 0.0 for cell in measured.values()
-        ]
-        places = np.arange(len(measured)) + (number - (len(engines) - 1) / 2) * width
+        places, heights = [], []
+        for group, cell in enumerate(measured.values()):
+            if engine in cell["engines"]:
+                place, count = list(cell["engines"]).index(engine), len(cell["engines"])
+                places.append(group + (place - (count - 1) / 2) * width)
+                heights.append(_speed(cell, engine))
         colour = _COLOURS[number % len(_COLOURS)]
         bars = panel.bar(places, heights, width, color=colour, label=engine)
-        panel.bar_label(bars, labels=[f"{h:,.0f}" if h else "" for h in heights], fontsize=7)
+        panel.bar_label(bars, labels=[f"{height:,.0f}" for height in heights], fontsize=7)
     panel.set_xticks(np.arange(len(measured)), [name.replace("/", "\n") for name in measured])
     panel.set_ylabel("real tokens per second")
-    panel.set_title("Training steps: higher is better")
+    panel.set_title("Training steps: higher is better", pad=26)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(frameon=False)
+    panel.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(engines))
     figure.tight_layout()
     figure.savefig(path, dpi=130)
     pyplot.close(figure)

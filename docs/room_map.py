@@ -12,7 +12,21 @@ PAGE = REPOSITORY / "ARCHITECTURE.md"
 PACKAGE = REPOSITORY / "src" / "mgte"
 START, END = "<!-- rooms: written by docs/room_map.py -->", "<!-- end of rooms -->"
 # From the lowest floor up.
-ROOMS = ("", "kernels", "text", "packing", "model", "store", "inference", "cli")
+ROOMS = (
+    "",
+    "kernels",
+    "text",
+    "packing",
+    "model",
+    "store",
+    "inference",
+    "data",
+    "losses",
+    "search",
+    "train",
+    "evaluate",
+    "cli",
+)
 
 
 def first_sentence(path: Path) -> str:
@@ -38,7 +52,14 @@ def room_lines(room: str) -> list[str]:
 
 
 def room_map() -> str:
-    """The whole section between the two marks."""
+    """The whole section between the two marks.
+
+    Raises:
+        ValueError: A package stands in no place of `ROOMS`.
+    """
+    missing = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - set(ROOMS)
+    if missing:
+        raise ValueError(f"ROOMS lacks {sorted(missing)}")
     lines = [line for room in ROOMS for line in room_lines(room)]
     return "\n".join([START, "", *lines, END])
 

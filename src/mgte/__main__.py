@@ -1,4 +1,4 @@
-"""`python -m mgte` is `mgte`; so is `torchrun ... -m mgte`, which starts several of them."""
+"""`python -m mgte` is `mgte`, also under `torchrun -m mgte`, which starts several of them."""
 
 import sys
 

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from tests.laws.training_runs import (
     STEPS_PER_EPOCH,
+    best_at_step_6,
     last_checkpoint,
     losses_of,
     recipe_values,
@@ -273,6 +276,28 @@ def test_the_order_of_the_data_does_not_depend_on_the_number_of_processes(
     alone, together = losses_of(one), losses_of(some)
     # The loss is the same function of the same rows; dropout differs from process to process.
     assert alone.keys() == together.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_several_processes_are_measured_once_and_keep_the_best(
+    parallel: str, root: Path, values: dict[str, Any], tmp_path: Path
+) -> None:
+    measured = {
+        **values["stages"][0],
+        "parallel": parallel,
+        "evaluation": {"data": ["x"], "every_steps": 3},
+        "output": {"weights": "best"},
+    }
+    out = tmp_path / "out"
+    run_together(2, {**values, "stages": [measured]}, out, root, (best_at_step_6,))
+    shown = {path.stem for path in (out / "01-mlm").glob("evaluated-*.safetensors")}
+    assert shown == {f"evaluated-{step}" for step in (3, 6, 9, 12)}
+    best = load_file(out / "01-mlm" / "evaluated-6.safetensors")
+    last = load_file(out / "01-mlm" / "evaluated-12.safetensors")
+    kept = load_file(out / "01-mlm" / "model" / "model.safetensors")
+    assert all(torch.equal(kept[name], tensor) for name, tensor in best.items())
+    assert any(not torch.equal(kept[name], tensor) for name, tensor in last.items())
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from mgte.cli.options import add_json_option, add_load_options, load_settings, p
 from mgte.cli.options import progress_option as add_progress_option
 from mgte.cli.output import say, write_json, write_table
 from mgte.errors import DataError, MgteError
+from mgte.text import replace_text
 
 if TYPE_CHECKING:
     from mgte.evaluate import Mode, RetrievalConfig, RetrievalResult
@@ -153,12 +154,7 @@ def tell(result: "RetrievalResult", arguments: argparse.Namespace) -> None:
 def write_results(out: Path, results: "list[RetrievalResult]") -> None:
     """All results so far; a reader, or a kill, never meets half a file."""
     content = json.dumps([result.to_dict() for result in results], ensure_ascii=False, indent=1)
-    aside = out.with_name(f".{out.name}.partial")
-    try:
-        aside.write_text(content + "\n", encoding="utf-8")
-        aside.replace(out)
-    finally:
-        aside.unlink(missing_ok=True)
+    replace_text(out, content + "\n")
 
 
 def measure(

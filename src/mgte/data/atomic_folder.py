@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mgte.errors import DataError
+from mgte.text import flush
 
 
 @contextmanager
@@ -36,9 +37,10 @@ def building_folder(out: Path) -> Iterator[Path]:
         aside.mkdir()
         try:
             yield aside
-            _flush(aside)
+            for path in (*aside.rglob("*"), aside):
+                flush(path)
             aside.rename(out)
-            _flush_one(out.parent)
+            flush(out.parent)
         finally:
             if aside.exists():
                 shutil.rmtree(aside, ignore_errors=True)
@@ -65,20 +67,3 @@ def _is_another_running(process: int) -> bool:
     except OSError:  # not ours to signal, but there
         return True
     return True
-
-
-def _flush(folder: Path) -> None:
-    """Write everything in a folder to the disk."""
-    for path in folder.rglob("*"):
-        _flush_one(path)
-    _flush_one(folder)
-
-
-def _flush_one(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":  # folders cannot be opened there
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

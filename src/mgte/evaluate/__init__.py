@@ -4,10 +4,9 @@ Resolved on first use, so that metrics cost no torch. The room may be called, `m
 whoever imports a room makes it the attribute of that name, in the place of a function.
 """
 
-import sys
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mgte.rooms import make_callable, names_on_first_use
 
 if TYPE_CHECKING:
     from mgte.evaluate.bm25 import bm25_rankings
@@ -41,23 +40,8 @@ _HOMES = {
 }
 
 
-class _CallableRoom(ModuleType):
-    """A module that stands for its main function."""
-
-    def __call__(self, *arguments: Any, **options: Any) -> "RetrievalResult":
-        from mgte.evaluate.retrieval import evaluate
-
-        return evaluate(*arguments, **options)
-
-
-sys.modules[__name__].__class__ = _CallableRoom
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
+__getattr__ = names_on_first_use(__name__, _HOMES)
+make_callable(__name__, "evaluate")
 
 __all__ = [
     "METRICS",

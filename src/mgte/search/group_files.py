@@ -2,8 +2,6 @@
 
 import importlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +19,7 @@ from mgte.text import (
     read_qrels,
     read_queries,
     read_records,
+    replace_file,
 )
 
 GROUP_SUFFIXES = (".jsonl", ".parquet")
@@ -101,23 +100,8 @@ def write_groups(path: str | Path, groups: Sequence[TrainingGroup]) -> None:
         BackendUnavailableError: The package that writes Parquet is absent.
     """
     path = check_group_file(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    aside = Path(name)
-    try:
-        if path.suffix == ".parquet":
-            _write_parquet(aside, groups)
-        else:
-            with aside.open("w", encoding="utf-8", newline="\n") as stream:
-                for group in groups:
-                    stream.write(json.dumps(asdict(group), ensure_ascii=False) + "\n")
-        # mkstemp makes files for the owner alone; the result is as open as any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        aside.chmod(0o666 & ~mask)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write = _write_parquet if path.suffix == ".parquet" else _write_jsonl
+    replace_file(path, lambda aside: write(aside, groups))
 
 
 def check_group_file(path: str | Path) -> Path:
@@ -222,6 +206,12 @@ def _texts(
 
 def _united(known: Iterable[str], new: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*known, *new)))
+
+
+def _write_jsonl(path: Path, groups: Sequence[TrainingGroup]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        for group in groups:
+            stream.write(json.dumps(asdict(group), ensure_ascii=False) + "\n")
 
 
 def _write_parquet(aside: Path, groups: Sequence[TrainingGroup]) -> None:

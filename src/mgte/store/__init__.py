@@ -3,8 +3,9 @@
 Resolved on first use, so that the table of known models costs no torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mgte.rooms import names_on_first_use
 
 if TYPE_CHECKING:
     from mgte.store.families import FAMILIES, Family
@@ -59,11 +60,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
+__getattr__ = names_on_first_use(__name__, _HOMES)
 
 __all__ = [
     "FAMILIES",

@@ -21,12 +21,12 @@ from mgte.store.families import FAMILIES, Family
 from mgte.store.int8_weights import quantization_config, quantize_weights
 from mgte.store.model_card import model_card
 from mgte.store.model_dir import TOKENIZER_FILES, ModelDir, family_of, model_dir_of, open_model
-from mgte.store.safe_files import flush_folder, replace_file, replace_text
 from mgte.store.sentence_files import reranker_keys, sentence_files
 from mgte.store.side_files import MODULES, EmbeddingSettings, read_settings
 from mgte.store.stale_files import SIDE_FILES, remove_stale, stale_weights
 from mgte.store.tensor_names import export_tensors
 from mgte.store.training_facts import TRAINING_FACTS, TrainingFacts, facts_as_json
+from mgte.text import flush, replace_file, replace_text
 
 SaveFormat = Literal["transformers", "sentence-transformers", "new"]
 
@@ -112,7 +112,7 @@ def save_model(
     # A model that is saved over itself keeps its pooling and prompts in any format.
     is_true = _is_stated(folder, settings, family, model.config)
     remove_stale(folder, SIDE_FILES, side if is_true else texts)
-    flush_folder(folder.parent)
+    flush(folder.parent)
     return folder
 
 

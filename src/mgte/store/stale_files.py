@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mgte.errors import MgteError
 from mgte.store.checkpoint_files import INDEX, read_json_object
-from mgte.store.safe_files import flush_folder
 from mgte.store.sentence_files import MODULE_CONFIGS
 from mgte.store.side_files import MODULES, SENTENCE_CONFIG, TRANSFORMER_CONFIGS
+from mgte.text import flush
 
 # What sentence-transformers keeps beside the model, and `read_settings` reads.
 SIDE_FILES = (MODULES, SENTENCE_CONFIG, *TRANSFORMER_CONFIGS, *MODULE_CONFIGS)
@@ -59,4 +59,4 @@ def remove_stale(folder: Path, names: Iterable[str], written: Collection[str]) -
             path.parent.rmdir()
             changed = (changed - {path.parent}) | {folder}
     for parent in changed:
-        flush_folder(parent)
+        flush(parent)

@@ -14,6 +14,7 @@ from mgte.text.retrieval_files import read_corpus, read_qrels, read_queries
 from mgte.text.rows import ID_FIELDS, RawRecord, import_parquet, read_records, read_rows
 from mgte.text.tokenized import TokenizedTexts
 from mgte.text.tokenizer import Overflow, Tokenizer
+from mgte.text.whole_files import flush, replace_file, replace_text
 
 __all__ = [
     "COMPRESSIONS",
@@ -35,6 +36,7 @@ __all__ = [
     "check_output",
     "embedding_lines",
     "file_format",
+    "flush",
     "import_parquet",
     "read_corpus",
     "read_embeddings",
@@ -42,6 +44,8 @@ __all__ = [
     "read_queries",
     "read_records",
     "read_rows",
+    "replace_file",
+    "replace_text",
     "vocabulary_pieces",
     "write_embeddings",
 ]

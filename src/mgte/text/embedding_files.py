@@ -12,7 +12,6 @@
 import json
 import os
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 from mgte.errors import DataError
 from mgte.text.files import check_file, place, read_lines
 from mgte.text.rows import import_parquet, parse_json
+from mgte.text.whole_files import replace_file
 from mgte.vectors import Embeddings, SparseVectors, TokenDecoder
 
 EMBEDDING_SUFFIXES = (".npz", ".parquet", ".jsonl")
@@ -62,19 +62,7 @@ def write_embeddings(
         ".parquet": lambda aside: _write_parquet(aside, ids, embeddings, tokenizer),
         ".jsonl": lambda aside: _write_jsonl(aside, ids, embeddings, tokenizer),
     }
-    suffix = path.suffix.lower()
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=suffix, dir=path.parent)
-    os.close(handle)
-    aside = Path(name)
-    try:
-        writers[suffix](aside)
-        # mkstemp makes files for the owner alone; the result is as open as any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        aside.chmod(0o666 & ~mask)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    replace_file(path, writers[path.suffix.lower()])
 
 
 def check_output(path: str | Path) -> Path:

@@ -4,10 +4,9 @@ Resolved on first use. The room may be called, `mgte.train(...)`: whoever import
 the attribute of that name, in the place of a function.
 """
 
-import sys
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mgte.rooms import make_callable, names_on_first_use
 
 if TYPE_CHECKING:
     from mgte.train.checks import check_recipe
@@ -69,23 +68,8 @@ _HOMES = {
 }
 
 
-class _CallableRoom(ModuleType):
-    """A module that stands for its main function."""
-
-    def __call__(self, *arguments: Any, **options: Any) -> "RunResult":
-        from mgte.train.run import train
-
-        return train(*arguments, **options)
-
-
-sys.modules[__name__].__class__ = _CallableRoom
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
+__getattr__ = names_on_first_use(__name__, _HOMES)
+make_callable(__name__, "train")
 
 __all__ = [
     "ASSUMED_EFFICIENCY",

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mgte.config import to_dict
 from mgte.errors import TrainingError
+from mgte.text import flush, replace_text
 from mgte.train.checkpoint import (
     FORMAT_VERSION,
     MODEL_FILE,
@@ -84,13 +85,9 @@ class CheckpointWriter:
         """
         self.check(wait=True)
         path = checkpoint_folder(self._parent, state.step) / STATE_FILE
-        aside = path.with_name(f".{STATE_FILE}")
         try:
             values = json.loads(path.read_bytes()) | {"state": to_dict(state)}
-            aside.unlink(missing_ok=True)
-            write_chunks(aside, [json.dumps(values, indent=1).encode()])
-            aside.replace(path)
-            _flush_folder(path.parent)
+            replace_text(path, json.dumps(values, indent=1))
             self._remove_old(state.step, self._kept(state))
         except OSError as error:
             raise TrainingError(
@@ -132,12 +129,12 @@ class CheckpointWriter:
             facts = {name: write_tensors(aside / name, tensors) for name, tensors in files.items()}
             text = json.dumps(values | {"files": to_dict(facts)}, indent=1)
             write_chunks(aside / STATE_FILE, [text.encode()])
-            _flush_folder(aside)
+            flush(aside)
             target = checkpoint_folder(self._parent, step)
             # There is one only if it was damaged, or has the same content.
             shutil.rmtree(target, ignore_errors=True)
             aside.rename(target)
-            _flush_folder(self._parent)
+            flush(self._parent)
             self._remove_old(step, kept)
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
@@ -171,13 +168,3 @@ class CheckpointWriter:
 def _copied(tensors: Any) -> dict[str, Tensor]:
     """Copies on the CPU that nobody else changes."""
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":  # folders cannot be opened there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

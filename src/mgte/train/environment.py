@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from mgte._version import __version__
+from mgte.text import replace_text
 from mgte.train.world import World
 
 _PACKAGES = ("numpy", "tokenizers", "safetensors", "pyarrow", "torch-optimi", "peft")
@@ -69,9 +70,7 @@ def note_environment(path: Path, world: World) -> None:
     if {key: last.get(key) for key in now} == now:
         return
     stamp = datetime.now(UTC).isoformat(timespec="seconds")
-    aside = path.with_name(f".{path.name}")
-    aside.write_text(json.dumps([*sessions, {**now, "since": stamp}], indent=2) + "\n", "utf-8")
-    aside.replace(path)
+    replace_text(path, json.dumps([*sessions, {**now, "since": stamp}], indent=2) + "\n")
 
 
 def _commit() -> str:

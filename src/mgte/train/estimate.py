@@ -9,8 +9,8 @@ Memory of one process at its peak, the sum of
   4 inner widths (gated MLP; 2 plain), with dropout 2 hidden and 2 inner widths more; 4 bytes each,
   2.6 under bfloat16, where the inputs of norms stay float32; with activation checkpointing 1 hidden
   width per layer and one layer in full; plus what one layer's backward pass needs for itself,
-* scores: masked positions of a chunk times vocabulary, 3 times; or queries times documents of a
-  batch, 3 times.
+* scores: masked positions of a chunk times vocabulary, 3 times; or all pairs that compete in a
+  batch, 3 times, for every elastic width that is kept for the backward pass.
 
 It leaves out the libraries themselves (0.3 to 1 GB) and what allocators hold back. Arithmetic
 counts a multiplication and an addition as two; the backward pass costs twice the forward pass.
@@ -30,6 +30,8 @@ from mgte.train.objectives.config import (
     MaskedLMConfig,
     ObjectiveConfig,
 )
+from mgte.train.objectives.model_checks import widths_of
+from mgte.train.objectives.pair_terms import SCORE_ENTRIES
 
 # Share of a machine's speed in large matrix products that a training step reaches: assumed.
 ASSUMED_EFFICIENCY = 0.4
@@ -246,4 +248,14 @@ def _score_bytes(config: EncoderConfig, objective: ObjectiveConfig, work: Work) 
         rows = work.chunk_tokens * work.mask_probability
         width = objective.vocabulary_chunk or config.vocab_size
         return rows * 4.0 * (3 * width + 6 * config.hidden_size)
-    return 3 * 4.0 * work.batch_queries * work.batch_documents
+    if not isinstance(objective, ContrastiveConfig | EmbeddingConfig):
+        return 3 * 4.0 * work.batch_queries * work.batch_documents
+    # The joint form compares queries with queries and documents with documents as well.
+    others = {"query_to_document": 0, "two_directions": 1, "joint": 3}[objective.form]
+    ranking = work.batch_queries * work.batch_documents
+    entries = ranking + others * work.batch_queries**2
+    if isinstance(objective, EmbeddingConfig):
+        widths = len(widths_of(objective.dims, objective.dim_step, config.hidden_size))
+        entries *= widths if widths * entries <= SCORE_ENTRIES else 1
+        entries += ranking if objective.sparse_weight > 0 else 0
+    return 3 * 4.0 * entries

@@ -1,10 +1,13 @@
-"""Gradient cache: the exact gradient of a large batch, with the activations of one chunk at a time.
+"""Gradient cache: the gradient of a large batch, with the activations of one chunk at a time.
 
 1. Every chunk passes through the model without gradients; the state of the random number generator
    before each is kept.
 2. The loss is computed on the outputs of all chunks, and its gradient with respect to them.
 3. Every chunk passes through the model again, with the same random numbers (the same dropout), and
    the gradient of its outputs is sent backwards.
+
+It is the gradient of the batch in one piece but for kernels that round otherwise without gradients:
+a sparse term that only one of the passes has, its weight being almost nothing, gets none.
 
 A batch of one chunk keeps its activations from the first pass instead. Losses may gather from other
 processes: that happens in step 2 only, forward and backward.
@@ -24,7 +27,7 @@ from mgte.model import EmbeddingOutput, SparseWeights
 T = TypeVar("T")
 # Runs one chunk by its number.
 Encode = Callable[[int], EmbeddingOutput]
-# Surrounds one pass of the model; true for the last backward pass.
+# Surrounds one pass of the model; called with true for the last one that goes backwards.
 Scope = Callable[[bool], AbstractContextManager[None]]
 
 

@@ -20,6 +20,7 @@ from mgte.errors import TrainingError
 from mgte.losses import LossSum
 from mgte.train.checkpoint import CHECKPOINTS, checkpoint_folder, checkpoint_steps
 from mgte.train.checkpoint_writer import CheckpointWriter
+from mgte.train.heap import HeapTrimmer, heap_trim
 from mgte.train.objectives.objective import StepContext
 from mgte.train.schedule import lr_factor
 from mgte.train.stage_evaluation import evaluate_if_due, is_evaluation_due
@@ -53,6 +54,7 @@ def run_stage(parts: StageParts) -> StageResult:
     for event in events if state.step else (*parts.notes, *events):
         log.event(state.step, event)
     writer, saved, is_stopped = stage_writer(parts), state.step, False
+    heap = HeapTrimmer(trim=heap_trim())
     parts.model.train()
     try:
         # An evaluation that an earlier run did not get to.
@@ -72,6 +74,7 @@ def run_stage(parts: StageParts) -> StageResult:
                 loader=loader_state,
             )
             log.step(state, reduced, norm)
+            heap.after_step()
             is_stopped = reduced.wants_stop
             if writer is not None:
                 writer.check()

@@ -16,6 +16,7 @@ from typing import Any
 
 from mgte.config import from_dict, read_yaml, to_dict, write_yaml
 from mgte.errors import ConfigError
+from mgte.text import replace_file
 from mgte.train.checkpoint import (
     CHECKPOINTS,
     Identity,
@@ -147,9 +148,7 @@ class RunFolder:
         """Write the recipe into the folder."""
         path = self.path / _RECIPE
         self.path.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}")
-        write_yaml(to_dict(self._recipe), aside)
-        aside.replace(path)
+        replace_file(path, lambda aside: write_yaml(to_dict(self._recipe), aside))
 
     def _check_unchanged(self, index: int, before: Stage, stored: Recipe) -> None:
         hint = "go back to the old value, or train into another folder"

@@ -89,6 +89,25 @@ def test_memory_follows_its_causes() -> None:
     assert memory(precision="bfloat16").activations < plain.activations
 
 
+def test_scores_of_a_batch_count_widths_and_directions() -> None:
+    of = config()
+    work = Work(
+        chunk_tokens=4096, step_tokens=9e4, mean_length=64, batch_queries=10, batch_documents=90
+    )
+
+    def scores(objective, changed: Work = work) -> float:
+        return estimate_memory(of, model_size(masked_lm(of)), objective, changed).scores
+
+    assert scores(ContrastiveConfig()) == 12 * 900
+    assert scores(ContrastiveConfig(form="two_directions")) == 12 * 1000
+    assert scores(ContrastiveConfig(form="joint")) == 12 * 1200
+    assert scores(EmbeddingConfig(sparse_weight=0)) == 12 * 900 * of.hidden_size / 32
+    assert scores(EmbeddingConfig(dims=(32, 64))) == 12 * 900 * 3
+    # Too many for all widths at once: one width's scores at a time, and the sparse ones.
+    large = replace(work, batch_queries=1 << 12, batch_documents=9 << 12)
+    assert scores(EmbeddingConfig(), large) == 12 * 9 * (1 << 24) * 2
+
+
 def test_arithmetic_counts_attention_by_what_a_layer_sees() -> None:
     far, near = config(), config(local_rope=RopeConfig(), local_window=16, local_layers=(1, 2, 3))
     size = model_size(masked_lm(far))

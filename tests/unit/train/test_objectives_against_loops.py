@@ -199,13 +199,25 @@ def test_terms_of_vectors(dims) -> None:
 
 @pytest.mark.parametrize("tokens_per_chunk", [12, 10_000])
 @pytest.mark.parametrize("loss", ["listwise", "bce", "mse"])
-def test_reranking_terms(loss, tokens_per_chunk) -> None:
+@pytest.mark.parametrize(
+    "distillation",
+    [
+        Distillation(weight=1.5, teacher_temperature=0.7, student_temperature=2.0),
+        Distillation(weight=1.5, teacher_temperature=0.7),
+        Distillation(
+            weight=1.5, kind="margin_mse", teacher_temperature=0.7, student_temperature=2.0
+        ),
+        Distillation(weight=1.5, kind="margin_mse"),
+        Distillation(weight=1.5, kind="mse"),
+    ],
+)
+def test_reranking_terms(distillation, loss, tokens_per_chunk) -> None:
     batch, model = rerank_batch(6, 6), made_model("reranking")
     config = RerankingConfig(
         loss=loss,
         temperature=0.5,
         label_weight=0.3,
-        distillation=Distillation(weight=1.5, teacher_temperature=0.7, student_temperature=2.0),
+        distillation=distillation,
     )
     with torch.no_grad():
         scores = [
@@ -218,11 +230,21 @@ def test_reranking_terms(loss, tokens_per_chunk) -> None:
         "bce": lambda: loss_loops.binary(scores, batch.labels, offsets),
         "mse": lambda: loss_loops.squared(scores, batch.labels, offsets),
     }[loss]()[0]
-    ranking = loss_loops.ranking(scores, batch.teacher_scores, offsets, 2.0, 0.7)[0]
+    teacher = batch.teacher_scores
+    # Without a temperature of its own, that of the loss on labels.
+    student_scale = distillation.student_temperature or 0.5
+    teacher_scale = distillation.teacher_temperature
+    target = {
+        "kl": lambda: loss_loops.ranking(scores, teacher, offsets, student_scale, teacher_scale),
+        "margin_mse": lambda: loss_loops.margins(
+            np.array(scores) / student_scale, teacher / teacher_scale, offsets
+        ),
+        "mse": lambda: loss_loops.squared(scores, teacher, offsets),
+    }[distillation.kind]()[0]
     wanted = {
         "loss_labels": on_labels,
-        "loss_distillation": ranking,
-        "loss": 0.3 * on_labels + 1.5 * ranking,
+        "loss_distillation": target,
+        "loss": 0.3 * on_labels + 1.5 * target,
     }
     terms = build_objective(config).accumulate(model, batch, context_of(tokens_per_chunk))
     found = {name: float(terms[name].total) for name in wanted}

@@ -32,14 +32,14 @@ class Distillation:
         kind: "kl": KL divergence between softmax distributions over a query's candidates;
             "margin_mse": squared error of (positive - negative) margins; "mse": squared error of
             raw scores (rerankers only).
-        teacher_temperature: Temperature of the teacher's softmax.
-        student_temperature: Temperature of the student's softmax.
+        teacher_temperature: Divides the teacher's scores, before softmax and margins.
+        student_temperature: Divides the student's; None: as the objective's own `temperature` does.
     """
 
     weight: float = 0.0
     kind: Literal["kl", "margin_mse", "mse"] = "kl"
     teacher_temperature: float = 1.0
-    student_temperature: float = 0.05
+    student_temperature: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,8 +98,8 @@ class EmbeddingConfig:
         filter: Which negatives are left out, in every term.
         gather: Whether documents of other processes are negatives too, in every term.
         distillation: Teacher's scores as a second target of the full-width dense vector.
-        sparse_distillation_weight: Factor of the same target for the sparse score, whose student
-            temperature is `sparse_temperature`; 0 turns it off.
+        sparse_distillation_weight: Factor of the same target for the sparse score, which
+            `sparse_temperature` divides; 0 turns it off.
     """
 
     kind: Literal["embedding"] = "embedding"

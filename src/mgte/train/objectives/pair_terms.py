@@ -98,7 +98,9 @@ def pair_terms(
     teacher = torch.tensor(batch.teacher_scores, device=outputs.dense.device)
     if config.distillation.weight > 0:
         own = _own_candidates(blocks.query_document, competition)
-        term = distillation_loss(config.distillation, own, teacher, competition.offsets)
+        term = distillation_loss(
+            config.distillation, own, teacher, competition.offsets, config.temperature
+        )
         terms["loss_distillation"] = term
         total = total + config.distillation.weight * term.total
     if outputs.sparse is not None:
@@ -112,7 +114,7 @@ def pair_terms(
 
 
 def distillation_loss(
-    config: Distillation, scores: Tensor, teacher: Tensor, offsets: Tensor
+    config: Distillation, scores: Tensor, teacher: Tensor, offsets: Tensor, temperature: float
 ) -> LossSum:
     """A teacher's ranking or margins over each query's own candidates.
 
@@ -121,19 +123,23 @@ def distillation_loss(
         scores: Student's score of each candidate, the positive first.
         teacher: Teacher's score; NaN where there is none.
         offsets: Where each query's candidates start, and the total.
+        temperature: Divides the student's scores if the settings name no temperature of their own.
 
     Returns:
         Sum over queries.
     """
+    if config.student_temperature is not None:
+        temperature = config.student_temperature
     if config.kind == "kl":
         return ranking_divergence(
             scores,
             teacher,
             offsets,
-            student_temperature=config.student_temperature,
+            student_temperature=temperature,
             teacher_temperature=config.teacher_temperature,
         )
-    return margin_squared_error(scores, teacher, offsets)
+    # Cosines differ by 2 at most and a cross-encoder's scores by 20: margins need one scale.
+    return margin_squared_error(scores / temperature, teacher / config.teacher_temperature, offsets)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -240,10 +246,10 @@ def _sparse_terms(
     }
     if config.sparse_distillation_weight > 0:
         # Sparse scores have a scale of their own, which their InfoNCE temperature knows.
-        target = replace(config.distillation, student_temperature=config.sparse_temperature)
+        target = replace(config.distillation, student_temperature=None)
         own = _own_candidates(scores, competition)
         terms["loss_sparse_distillation"] = distillation_loss(
-            target, own, teacher, competition.offsets
+            target, own, teacher, competition.offsets, config.sparse_temperature
         )
     return terms
 

@@ -135,7 +135,9 @@ class RerankingObjective:
             if config.distillation.kind == "mse":
                 term = squared_error(scores, teacher, offsets)
             else:
-                term = distillation_loss(config.distillation, scores, teacher, offsets)
+                term = distillation_loss(
+                    config.distillation, scores, teacher, offsets, config.temperature
+                )
             terms["loss_distillation"] = term
             total = total + config.distillation.weight * term.total
         return total, {"loss": LossSum(total, len(queries)), **terms}

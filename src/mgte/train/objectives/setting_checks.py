@@ -74,12 +74,10 @@ def _check_embedding(config: EmbeddingConfig) -> None:
 
 
 def _check_distillation(config: Distillation) -> None:
-    _check_positive(
-        {
-            "distillation.teacher_temperature": config.teacher_temperature,
-            "distillation.student_temperature": config.student_temperature,
-        }
-    )
+    temperatures = {"distillation.teacher_temperature": config.teacher_temperature}
+    if config.student_temperature is not None:
+        temperatures["distillation.student_temperature"] = config.student_temperature
+    _check_positive(temperatures)
 
 
 def _check_positive(numbers: dict[str, float]) -> None:

@@ -21,16 +21,19 @@ def replace_file(target: Path, write: Callable[[Path], object]) -> None:
     Raises:
         OSError: The disk is full, or the folder cannot be written.
     """
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    # The same ending: some writers choose the format by it, or add it.
+    handle, name = tempfile.mkstemp(
+        dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
+    )
     os.close(handle)
     aside = Path(name)
     try:
         write(aside)
-        # mkstemp makes files private; a model folder follows the user's own mask.
+        # mkstemp makes files private; what is made follows the user's own mask.
         aside.chmod(0o666 & ~_umask())
-        _flush(aside)
+        flush(aside)
         aside.replace(target)
-        flush_folder(target.parent)
+        flush(target.parent)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -49,13 +52,10 @@ def replace_text(target: Path, text: str) -> None:
     replace_file(target, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
-def flush_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk: new ones, and that others are gone."""
-    if os.name != "nt":  # folders cannot be opened there
-        _flush(folder)
-
-
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Bring the bytes of a file to the disk; of a folder, which names are in it."""
+    if os.name == "nt" and path.is_dir():  # folders cannot be opened there
+        return
     descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
     try:
         os.fsync(descriptor)
