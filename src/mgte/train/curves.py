@@ -198,19 +198,12 @@ def _draw_scores(axes: Any, stage: StageCurves) -> None:
             continue
         drawn.append(pairs)
         steps, values = zip(*pairs, strict=True)
-        (line,) = axes.plot(steps, values, marker="o", markersize=3, linewidth=1.3)
-        axes.annotate(
-            f"{values[-1]:.3f}",
-            (steps[-1], values[-1]),
-            textcoords="offset points",
-            xytext=(-2, 4),
-            ha="right",
-            fontsize=7,
-            color=line.get_color(),
-        )
-        line.set_label(_short(name))
+        label = f"{_short(name)}  {values[-1]:.3f}"
+        axes.plot(steps, values, marker="o", markersize=3, linewidth=1.3, label=label)
     if stage.scores:
-        axes.legend(fontsize=7, frameon=False, loc="best")
+        # Below the panel: lines of several collections leave no room inside.
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.22), "ncols": 2}
+        axes.legend(fontsize=7, frameon=False, title="last value", title_fontsize=7, **below)
     else:
         _leave_empty(axes, "not evaluated")
 

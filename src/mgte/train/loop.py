@@ -20,7 +20,7 @@ from mgte.errors import TrainingError
 from mgte.losses import LossSum
 from mgte.train.checkpoint import CHECKPOINTS, checkpoint_folder, checkpoint_steps
 from mgte.train.checkpoint_writer import CheckpointWriter
-from mgte.train.heap import HeapTrimmer, heap_trim
+from mgte.train.host_memory import HeapTrimmer, heap_trim
 from mgte.train.objectives.objective import StepContext
 from mgte.train.schedule import lr_factor
 from mgte.train.stage_evaluation import evaluate_if_due, is_evaluation_due

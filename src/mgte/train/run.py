@@ -14,6 +14,7 @@ from mgte.config import from_dict, override, read_yaml, to_dict
 from mgte.data import build_loader, mix_seed
 from mgte.errors import ConfigError
 from mgte.train.environment import note_environment
+from mgte.train.host_memory import limit_product_caches
 from mgte.train.loop import run_stage
 from mgte.train.lora import add_adapters
 from mgte.train.metrics import ConsoleSink
@@ -145,6 +146,7 @@ def run_recipe(
         TrainingError: A loss is no number, or the disk is full.
     """
     options = options or RunOptions()
+    limit_product_caches()
     recipe = ready_recipe(recipe, options.data_root)
     _check_evaluators(recipe, options)
     folder = RunFolder(Path(out), recipe)
