@@ -178,7 +178,7 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         return value
     if origin is tuple:
         return _convert_tuple(hint, value, path)
-    if origin is dict:
+    if origin in (dict, Mapping):
         if not isinstance(value, Mapping):
             raise _wrong(hint, value, path)
         for key in value:
@@ -206,6 +206,8 @@ def _convert_plain(hint: Any, value: Any, path: str) -> Any:
     if hint is str and isinstance(value, bool | int | float):
         error = _wrong(hint, value, path)
         raise ConfigError(error.message, hint="put quotes around it")
+    if hint is Any:
+        return value
     matches = isinstance(value, hint) and not (hint is not bool and isinstance(value, bool))
     if not matches:
         raise _wrong(hint, value, path)
@@ -307,7 +309,7 @@ def _spoken(hint: Any) -> str:
         if inner[-1] is Ellipsis:
             return f"a list, each {_spoken(inner[0])}"
         return f"a list of {len(inner)} values"
-    if origin is dict:
+    if origin in (dict, Mapping):
         return "a mapping"
     names = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
     return names.get(hint, "nothing" if hint is type(None) else "a mapping of settings")
