@@ -1,6 +1,6 @@
 """evaluate_retrieval: a model on a collection, in every way that it can rank."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,15 +9,17 @@ from mgte.evaluate.collection import Collection, read_collection
 from mgte.evaluate.metrics import mean_metrics, measure_rankings
 from mgte.evaluate.result import ModeResult, RetrievalResult
 from mgte.evaluate.searches import MODES, Mode, Rankings, RetrievalConfig, Search
+from mgte.evaluate.subjects.own_models import EmbedderSubject, RerankerSubject
+from mgte.evaluate.subjects.subject import PairScorer, TextEncoder
 from mgte.inference import Embedder, Reranker
 
 
 def evaluate(
-    model: str | Path | Embedder,
+    model: str | Path | Embedder | TextEncoder,
     data: str | Path | Collection,
     *,
     split: str = "test",
-    reranker: str | Path | Reranker | None = None,
+    reranker: str | Path | Reranker | PairScorer | None = None,
     modes: Sequence[Mode] = (),
     max_queries: int = 0,
     max_documents: int = 0,
@@ -41,11 +43,12 @@ def evaluate(
     Raises:
         MgteError: As `Embedder.load`, `Reranker.load` and `evaluate_retrieval`.
     """
-    embedder = model if isinstance(model, Embedder) else Embedder.load(str(model))
-    if reranker is not None and not isinstance(reranker, Reranker):
+    if isinstance(model, str | Path):
+        model = Embedder.load(str(model))
+    if isinstance(reranker, str | Path):
         reranker = Reranker.load(str(reranker))
     return evaluate_retrieval(
-        embedder,
+        model,
         data,
         split=split,
         reranker=reranker,
@@ -57,11 +60,11 @@ def evaluate(
 
 
 def evaluate_retrieval(
-    embedder: Embedder,
+    embedder: Embedder | TextEncoder,
     data: str | Path | Collection,
     *,
     split: str = "test",
-    reranker: Reranker | None = None,
+    reranker: Reranker | PairScorer | None = None,
     modes: Sequence[Mode] = (),
     max_queries: int = 0,
     max_documents: int = 0,
@@ -74,7 +77,7 @@ def evaluate_retrieval(
     `make_collection`.
 
     Args:
-        embedder: The model.
+        embedder: The model; an `Embedder`, or whatever embeds texts.
         data: BEIR folder, or a collection that was read (then the next three are not used).
         split: Which judgements of the folder.
         reranker: Scores the best documents again.
@@ -92,7 +95,10 @@ def evaluate_retrieval(
         BackendUnavailableError: pytrec_eval or bm25s is not installed.
     """
     config = config or RetrievalConfig()
-    wanted = _wanted_modes(modes, embedder, reranker)
+    encoder = as_encoder(embedder, config)
+    scorer = as_scorer(reranker, config)
+    # What the models cannot do is told before data is read.
+    wanted = wanted_modes(modes, encoder, scorer)
     collection = (
         data
         if isinstance(data, Collection)
@@ -100,14 +106,40 @@ def evaluate_retrieval(
             data, split=split, max_queries=max_queries, max_documents=max_documents
         )
     )
-    search = Search(embedder, collection, config)
-    rankings = search.run(wanted, reranker)
+    return search_and_measure(encoder, scorer, collection, wanted, config)[0]
+
+
+def search_and_measure(
+    encoder: TextEncoder,
+    reranker: PairScorer | None,
+    collection: Collection,
+    modes: Sequence[Mode],
+    config: RetrievalConfig,
+) -> tuple[RetrievalResult, Mapping[Mode, Rankings]]:
+    """Rank documents, measure the rankings, and give both.
+
+    Args:
+        encoder: The model.
+        reranker: Needed for "reranked".
+        collection: Documents, queries and judgements.
+        modes: Ways of ranking, as `wanted_modes` gives them.
+        config: How the collection is searched.
+
+    Returns:
+        What was measured, and mode to one ranking per query.
+
+    Raises:
+        DataError: A model gives NaN.
+        BackendUnavailableError: pytrec_eval or bm25s is not installed.
+    """
+    search = Search(encoder, collection, config)
+    rankings = search.run(modes, reranker)
     settings = asdict(config) | {
-        "model": embedder.prepared.model_dir.name,
-        "reranker": None if reranker is None else reranker.prepared.model_dir.name,
-        "max_length": embedder.max_length,
+        "model": encoder.name,
+        "reranker": None if reranker is None else reranker.name,
+        "max_length": encoder.max_length,
     }
-    return RetrievalResult(
+    result = RetrievalResult(
         collection=collection.name,
         split=collection.split,
         num_documents=len(collection.documents),
@@ -119,21 +151,73 @@ def evaluate_retrieval(
         settings=settings,
         num_own_documents=len(collection.own_rows),
     )
+    return result, rankings
 
 
-def _wanted_modes(
-    modes: Sequence[Mode], embedder: Embedder, reranker: Reranker | None
+def as_encoder(model: Embedder | TextEncoder, config: RetrievalConfig) -> TextEncoder:
+    """An embedder as a subject; whatever embeds texts already, as it is.
+
+    Args:
+        model: The model.
+        config: Width, token budget and progress bars of an embedder.
+
+    Returns:
+        The encoder.
+    """
+    if not isinstance(model, Embedder):
+        return model
+    return EmbedderSubject(
+        model,
+        width=config.dim,
+        max_tokens_per_batch=config.max_tokens_per_batch,
+        show_progress=config.show_progress,
+    )
+
+
+def as_scorer(model: Reranker | PairScorer | None, config: RetrievalConfig) -> PairScorer | None:
+    """A reranker as a subject; whatever scores pairs already, as it is.
+
+    Args:
+        model: The model; None without one.
+        config: Token budget and progress bars of a reranker.
+
+    Returns:
+        The scorer.
+
+    Raises:
+        ConfigError: The reranker gives several labels per pair.
+    """
+    if not isinstance(model, Reranker):
+        return model
+    return RerankerSubject(
+        model,
+        max_tokens_per_batch=config.max_tokens_per_batch,
+        show_progress=config.show_progress,
+    )
+
+
+def wanted_modes(
+    modes: Sequence[Mode], encoder: TextEncoder, reranker: PairScorer | None
 ) -> tuple[Mode, ...]:
+    """Ways of ranking that are asked for, checked against what the models can.
+
+    Args:
+        modes: Ways of ranking; empty means all that the models can, without BM25.
+        encoder: The model.
+        reranker: The reranker; None without one.
+
+    Returns:
+        The modes in the order of `MODES`.
+
+    Raises:
+        ConfigError: A mode is unknown or beyond the models.
+    """
     able: dict[Mode, bool] = {
         "dense": True,
-        "sparse": embedder.has_sparse,
-        "hybrid": embedder.has_sparse,
+        "sparse": encoder.has_sparse,
+        "hybrid": encoder.has_sparse,
         "reranked": reranker is not None,
     }
-    if reranker is not None and reranker.model.head_config.num_labels != 1:
-        raise ConfigError(
-            f"reranker: gives {reranker.model.head_config.num_labels} labels per pair, expected 1"
-        )
     for mode in modes:
         if mode not in MODES:
             raise ConfigError(f"modes: got {mode!r}, expected some of {', '.join(MODES)}")

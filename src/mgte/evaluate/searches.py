@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -12,13 +12,12 @@ from mgte.errors import ConfigError, DataError
 from mgte.evaluate.bm25 import bm25_rankings
 from mgte.evaluate.collection import Collection
 from mgte.evaluate.rankings import HybridConfig, complete, hybrid_ranking, rerank, without_own
-from mgte.inference import Embedder, Reranker
+from mgte.evaluate.subjects.subject import PairScorer, TextEncoder
 from mgte.search import (
     FloatArray,
     InvertedLists,
     Ranking,
     TextVectors,
-    comparing_device,
     encode_texts,
     nearest_rows,
 )
@@ -68,7 +67,7 @@ class Search:
     """The searches of one collection.
 
     Args:
-        embedder: The model.
+        encoder: The model.
         collection: Documents and queries.
         config: How they are searched.
 
@@ -78,15 +77,17 @@ class Search:
         num_queries_cut: Queries of which it did not see the end.
     """
 
-    def __init__(self, embedder: Embedder, collection: Collection, config: RetrievalConfig) -> None:
-        self._embedder = embedder
+    def __init__(
+        self, encoder: TextEncoder, collection: Collection, config: RetrievalConfig
+    ) -> None:
+        self._encoder = encoder
         self._collection = collection
         self._config = config
         self.seconds: dict[str, float] = {}
         self.num_documents_cut = 0
         self.num_queries_cut = 0
 
-    def run(self, wanted: Sequence[Mode], reranker: Reranker | None) -> dict[Mode, Rankings]:
+    def run(self, wanted: Sequence[Mode], reranker: PairScorer | None) -> dict[Mode, Rankings]:
         """Rank the documents for every query.
 
         Args:
@@ -112,14 +113,14 @@ class Search:
 
     def _by_vectors(self, wanted: Sequence[Mode]) -> dict[Mode, Rankings]:
         # A reranker that stands on a model with sparse weights reranks its hybrid ranking.
-        is_sparse = self._embedder.has_sparse and bool({*_SPARSE_MODES, "reranked"} & {*wanted})
+        is_sparse = self._encoder.has_sparse and bool({*_SPARSE_MODES, "reranked"} & {*wanted})
         queries, documents = self._timed("embed", lambda: self._embed(sparse=is_sparse))
         found: dict[Mode, Rankings] = {}
         top_k = self._config.top_k
         if queries.dense is None or documents.dense is None:
             raise DataError(f"{self._collection.name}: the model gave no dense vectors")
         q, d = queries.dense, documents.dense
-        device = comparing_device(self._embedder)
+        device = self._encoder.device
         found["dense"] = self._timed(
             "dense", lambda: self._others(nearest_rows(q, d, top_k + 1, device=device))
         )
@@ -141,28 +142,25 @@ class Search:
         return without_own(rankings, self._collection, self._config.top_k)
 
     def _embed(self, *, sparse: bool) -> tuple[TextVectors, TextVectors]:
-        is_cosine = self._embedder.prepared.settings.similarity != "dot"
-        options: dict[str, Any] = {
-            "sparse": sparse,
-            # Models made for the plain dot product keep the lengths that their files ask for.
-            "normalize": True if is_cosine else None,
-            "dim": self._config.dim,
-            "max_tokens_per_batch": self._config.max_tokens_per_batch,
-            "show_progress": self._config.show_progress,
-        }
         queries = encode_texts(
-            partial(self._embedder.encode_query, **options),
+            partial(self._encoder.encode, role="query", sparse=sparse),
             [query.text for query in self._collection.queries],
         )
         documents = encode_texts(
-            partial(self._embedder.encode_document, **options),
+            partial(self._encoder.encode, role="document", sparse=sparse),
             [document.full_text for document in self._collection.documents],
         )
         self.num_queries_cut = queries.num_truncated
         self.num_documents_cut = documents.num_truncated
-        return queries, documents
+        return self._narrowed(queries), self._narrowed(documents)
 
-    def _rerank(self, first: Rankings, reranker: Reranker) -> Rankings:
+    def _narrowed(self, vectors: TextVectors) -> TextVectors:
+        if self._config.dim is None or vectors.dense is None:
+            return vectors
+        dense = narrowed(vectors.dense, self._config.dim, is_cosine=self._encoder.is_cosine)
+        return replace(vectors, dense=dense)
+
+    def _rerank(self, first: Rankings, reranker: PairScorer) -> Rankings:
         reranked: Rankings = []
         for start in range(0, len(first), _QUERIES_PER_RERANK):
             tops = [
@@ -174,14 +172,8 @@ class Search:
                 for query, top in zip(self._collection.queries[start:], tops, strict=False)
                 for row in top.rows.tolist()
             ]
-            logits = reranker.score_pairs(
-                pairs,
-                max_tokens_per_batch=self._config.max_tokens_per_batch,
-                show_progress=self._config.show_progress,
-            ).logits[:, 0]
-            if not np.isfinite(logits).all():
-                raise DataError(f"{self._collection.name}: the reranker gave NaN or infinity")
-            parts = np.split(logits, np.cumsum([len(top) for top in tops])[:-1])
+            scores = reranker.score(pairs)
+            parts = np.split(scores, np.cumsum([len(top) for top in tops])[:-1])
             reranked += [
                 rerank(ranking, part, blend=self._config.rerank_blend)
                 for ranking, part in zip(first[start:], parts, strict=False)
@@ -193,6 +185,31 @@ class Search:
         value = work()
         self.seconds[name] = time.perf_counter() - began
         return value
+
+
+def narrowed(dense: FloatArray, dim: int, *, is_cosine: bool) -> FloatArray:
+    """The leading dimensions of vectors.
+
+    Args:
+        dense: float32 `[num_texts, width]`.
+        dim: Dimensions to keep.
+        is_cosine: Whether the rest gets unit length again.
+
+    Returns:
+        float32 `[num_texts, dim]`.
+
+    Raises:
+        ConfigError: The vectors are not as wide.
+    """
+    width = dense.shape[1]
+    if not 1 <= dim <= width:
+        raise ConfigError(f"dim: got {dim}, expected 1 to {width}, the width of the model")
+    if dim == width:
+        return dense
+    cut = np.ascontiguousarray(dense[:, :dim])
+    if is_cosine:
+        cut /= np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), 1e-12)
+    return cut
 
 
 def _completed(

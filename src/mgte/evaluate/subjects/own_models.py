@@ -50,7 +50,7 @@ class EmbedderSubject:
         if instruction is not None and "query" in (prompts or {}):
             raise ConfigError("subject: got an instruction and a query prompt, expected one")
         if width is not None and not 1 <= width <= embedder.dim:
-            raise ConfigError(f"width: got {width}, expected 1 to {embedder.dim}")
+            raise ConfigError(f"dim: got {width}, expected 1 to {embedder.dim}, the model's width")
         self.embedder = embedder
         self._prompts = dict(prompts or {})
         self._instruction = instruction
