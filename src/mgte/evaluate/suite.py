@@ -4,7 +4,6 @@ A file in `suites/` holds `name`, `title`, `settings` and a list of `tasks`. Eac
 of its kind (`kind: sts` ...), beside the class that runs it; paths in it count from the data root.
 """
 
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,10 +13,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from mgte.config import from_dict, read_yaml
-from mgte.errors import ConfigError, DataError
+from mgte.errors import ConfigError
 from mgte.evaluate.tasks.task import Task
 
-DATA_ROOT = "MGTE_DATA"
 SUITES = Path(__file__).parent / "suites"
 # Kind of a task in a suite to module, record and class. The class takes the record and the root.
 TASK_KINDS: Mapping[str, tuple[str, str, str]] = {
@@ -161,51 +159,6 @@ def build_task(entry: Mapping[str, Any], root: Path) -> Task:
     module = import_module(f"mgte.evaluate.{module_name}")
     record = from_dict(getattr(module, record_name), entry, entry["name"])
     return cast(Task, getattr(module, class_name)(record, root))
-
-
-def data_root(given: str | Path | None = None) -> Path:
-    """The folder from which paths of data count.
-
-    Args:
-        given: What the user asked for; None means the environment's `MGTE_DATA`, or else the
-            working folder.
-
-    Returns:
-        The folder.
-
-    Raises:
-        DataError: It is not there.
-    """
-    root = Path(given if given is not None else os.environ.get(DATA_ROOT, "."))
-    if not root.is_dir():
-        raise DataError(
-            f"{root}: no such folder, expected the root of the data",
-            hint=f"pass --data-root, or set {DATA_ROOT}",
-        )
-    return root
-
-
-def existing_path(root: Path, data: str, task: str) -> Path:
-    """Where the data of a task lies.
-
-    Args:
-        root: Folder from which paths of data count.
-        data: Path below it, or an absolute one.
-        task: Name of the task, for the message.
-
-    Returns:
-        The path; it exists.
-
-    Raises:
-        DataError: It does not.
-    """
-    path = root / data
-    if not path.exists():
-        raise DataError(
-            f"{task}: {path} is not there, expected the task's data",
-            hint=f"paths count from --data-root, or from {DATA_ROOT}",
-        )
-    return path
 
 
 def _check_entry(entry: Mapping[str, Any], place: str) -> None:
