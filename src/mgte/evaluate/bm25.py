@@ -39,7 +39,8 @@ def bm25_rankings(collection: Collection, count: int) -> list[Ranking]:
     if collection not in _INDEXES:
         _INDEXES[collection] = _Index(collection)
     index = _INDEXES[collection]
-    rankings = [index.search(query.text, count + 1) for query in collection.queries]
+    wanted = count + collection.num_left_out
+    rankings = [index.search(query.text, wanted) for query in collection.queries]
     return without_own(rankings, collection, count)
 
 

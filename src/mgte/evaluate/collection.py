@@ -32,6 +32,10 @@ class Collection:
         queries: Queries with judgements, in the order of their file.
         qrels: Query id to document id to grade.
         own_rows: Query id to the row of the document that is the query itself; it is never ranked.
+        excluded_rows: Query id to rows of other documents that are never ranked for it, such as the
+            text that the query was made from.
+        answers: Query id to strings that answer it, for recall by answer string; empty where
+            documents are judged.
     """
 
     name: str
@@ -40,6 +44,23 @@ class Collection:
     queries: tuple[Query, ...]
     qrels: Qrels
     own_rows: Mapping[str, int] = field(default_factory=dict)
+    excluded_rows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def num_left_out(self) -> int:
+        """Most documents that are left out of one ranking: searches find as many more."""
+        most = max((len(rows) for rows in self.excluded_rows.values()), default=0)
+        return most + bool(self.own_rows)
+
+    def left_out_rows(self, query_id: str) -> tuple[int, ...]:
+        """Rows of documents that are never ranked for a query."""
+        own = self.own_rows.get(query_id)
+        return (*self.excluded_rows.get(query_id, ()), *(() if own is None else (own,)))
+
+    def left_out(self, query_id: str) -> frozenset[str]:
+        """Ids of documents that are never ranked for a query."""
+        return frozenset(self.documents[row].doc_id for row in self.left_out_rows(query_id))
 
 
 def read_collection(

@@ -8,14 +8,22 @@ from mgte.errors import BackendUnavailableError
 from mgte.text import Qrels
 
 MAIN_METRIC = "ndcg_at_10"
-# Our names to trec_eval's measures, and how many documents of a ranking count.
-_MEASURES: dict[str, tuple[str, int | None]] = {
-    MAIN_METRIC: ("ndcg_cut_10", None),
-    "recall_at_100": ("recall_100", None),
-    "mrr_at_10": ("recip_rank", 10),
-    "map": ("map", None),
-}
-METRICS = tuple(_MEASURES)
+# Prefix of our names, trec_eval's measure, and the depths at which it is asked for.
+_AT_DEPTHS = (
+    ("ndcg_at", "ndcg_cut", (10, 1, 3, 5, 20, 100)),
+    ("recall_at", "recall", (100, 1, 5, 10, 20, 1000)),
+    ("precision_at", "P", (1, 5, 10, 20)),
+    ("map_at", "map_cut", (100,)),
+)
+# Our names to trec_eval's measures; the main one stands first.
+_MEASURES = {
+    f"{name}_{depth}": f"{measure}_{depth}"
+    for name, measure, depths in _AT_DEPTHS
+    for depth in depths
+} | {"map": "map"}
+# trec_eval knows the reciprocal rank at any depth only.
+_RECIPROCAL_RANKS = {"mrr_at_10": 10, "mrr_at_100": 100}
+METRICS = (*_MEASURES, *_RECIPROCAL_RANKS)
 
 
 def measure_rankings(
@@ -34,16 +42,16 @@ def measure_rankings(
     Raises:
         BackendUnavailableError: pytrec_eval is not installed.
     """
-    found = {query_id: doc_ids for query_id, doc_ids in rankings.items() if len(doc_ids)}
-    values = {query_id: dict.fromkeys(METRICS, 0.0) for query_id in qrels}
-    for limit in {limit for _, limit in _MEASURES.values()}:
-        names = {name: measure for name, (measure, at) in _MEASURES.items() if at == limit}
-        runs = {query_id: _as_run(doc_ids[:limit]) for query_id, doc_ids in found.items()}
-        evaluator = _pytrec_eval().RelevanceEvaluator(qrels, _requested(names.values()))
-        for query_id, measured in evaluator.evaluate(runs).items():
-            for name, measure in names.items():
-                values[query_id][name] = float(measured[measure])
-    return values
+    runs = {query_id: _as_run(doc_ids) for query_id, doc_ids in rankings.items() if len(doc_ids)}
+    requested = {f"{measure}.{_joined(depths)}" for _, measure, depths in _AT_DEPTHS}
+    evaluator = _pytrec_eval().RelevanceEvaluator(qrels, requested | {"map", "recip_rank"})
+    measured = evaluator.evaluate(runs)
+    return {
+        query_id: _named(measured[query_id])
+        if query_id in measured
+        else dict.fromkeys(METRICS, 0.0)
+        for query_id in qrels
+    }
 
 
 def mean_metrics(per_query: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -57,12 +65,17 @@ def _as_run(doc_ids: Sequence[str]) -> dict[str, float]:
     return {doc_id: float(len(doc_ids) - rank) for rank, doc_id in enumerate(doc_ids)}
 
 
-def _requested(measures: Any) -> set[str]:
-    """`ndcg_cut_10` is asked for as `ndcg_cut.10`."""
-    return {
-        f"{name.rpartition('_')[0]}.{name.rpartition('_')[2]}" if name[-1].isdigit() else name
-        for name in measures
-    }
+def _named(measured: Mapping[str, float]) -> dict[str, float]:
+    values = {name: float(measured[measure]) for name, measure in _MEASURES.items()}
+    rank = 1.0 / measured["recip_rank"] if measured["recip_rank"] else float("inf")
+    for name, depth in _RECIPROCAL_RANKS.items():
+        # Half a rank of room for rounding.
+        values[name] = float(measured["recip_rank"]) if rank < depth + 0.5 else 0.0
+    return values
+
+
+def _joined(depths: Sequence[int]) -> str:
+    return ",".join(str(depth) for depth in sorted(depths))
 
 
 def _pytrec_eval() -> Any:

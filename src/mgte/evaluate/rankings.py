@@ -43,10 +43,10 @@ class HybridConfig:
 
 
 def without_own(rankings: Sequence[Ranking], collection: Collection, count: int) -> list[Ranking]:
-    """Rankings without the documents that are the queries themselves.
+    """Rankings without the documents that are the queries themselves, or are excluded for them.
 
     Args:
-        rankings: One per query, of one document more than are wanted.
+        rankings: One per query, of `collection.num_left_out` documents more than are wanted.
         collection: What was searched.
         count: Documents to keep at most.
 
@@ -55,9 +55,9 @@ def without_own(rankings: Sequence[Ranking], collection: Collection, count: int)
     """
     kept = []
     for query, ranking in zip(collection.queries, rankings, strict=True):
-        own = collection.own_rows.get(query.query_id)
-        if own is not None:
-            is_other = ranking.rows != own
+        left_out = collection.left_out_rows(query.query_id)
+        if left_out:
+            is_other = ~np.isin(ranking.rows, left_out)
             ranking = Ranking(rows=ranking.rows[is_other], scores=ranking.scores[is_other])
         kept.append(ranking.first(count))
     return kept
