@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from mgte.rooms import names_on_first_use
 
 if TYPE_CHECKING:
+    from mgte.evaluate.subjects.http_client import HttpClient, ServerError
+    from mgte.evaluate.subjects.loading import (
+        SubjectOptions,
+        load_encoder,
+        load_scorer,
+        load_subject,
+    )
     from mgte.evaluate.subjects.own_models import EmbedderSubject, RerankerSubject
+    from mgte.evaluate.subjects.sentence_models import SentenceEncoder, SentenceScorer
+    from mgte.evaluate.subjects.server_models import ServerEncoder, ServerScorer
     from mgte.evaluate.subjects.subject import (
         ROLES,
         PairScorer,
@@ -20,6 +29,16 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "HttpClient": "http_client",
+    "ServerError": "http_client",
+    "SubjectOptions": "loading",
+    "load_encoder": "loading",
+    "load_scorer": "loading",
+    "load_subject": "loading",
+    "SentenceEncoder": "sentence_models",
+    "SentenceScorer": "sentence_models",
+    "ServerEncoder": "server_models",
+    "ServerScorer": "server_models",
     "EmbedderSubject": "own_models",
     "RerankerSubject": "own_models",
     "ROLES": "subject",
@@ -37,11 +56,21 @@ __getattr__ = names_on_first_use(__name__, _HOMES)
 __all__ = [
     "ROLES",
     "EmbedderSubject",
+    "HttpClient",
     "PairScorer",
     "RerankerSubject",
     "Role",
+    "SentenceEncoder",
+    "SentenceScorer",
+    "ServerEncoder",
+    "ServerError",
+    "ServerScorer",
     "Subject",
+    "SubjectOptions",
     "TextEncoder",
     "check_finite",
     "check_scores",
+    "load_encoder",
+    "load_scorer",
+    "load_subject",
 ]
