@@ -1,0 +1,190 @@
+"""PairClassificationTask: does the similarity tell pairs that belong together from others?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mgte.errors import ConfigError
+from mgte.evaluate.records import TaskKind, TaskResult, WorstItem
+from mgte.evaluate.significance import bootstrap_interval
+from mgte.evaluate.subjects.subject import Subject
+from mgte.evaluate.tasks.similarities import (
+    paired_similarities,
+    precision_at_positives,
+    threshold_metrics,
+)
+from mgte.evaluate.tasks.task import TaskContext
+from mgte.evaluate.tasks.text_parts import (
+    Measuring,
+    TextPart,
+    task_settings,
+    text_parts,
+    timed,
+    worst_first,
+    worst_item,
+)
+from mgte.evaluate.text_data import (
+    LabelledPair,
+    TextDataConfig,
+    drawn,
+    items_hash,
+    labelled_pairs,
+)
+
+MAIN_METRIC = "cosine_ap"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairClassificationConfig:
+    """Pairs that belong together, or do not.
+
+    Attributes:
+        kind: "pair_classification".
+        name: Name of the task.
+        data: Where the pairs lie.
+        first: Field of one text.
+        second: Field of the other.
+        label: Field of the label.
+        positive: Labels of pairs that belong together.
+        negative: Labels of pairs that do not.
+        ignored: Labels of pairs that are left out.
+    """
+
+    kind: Literal["pair_classification"] = "pair_classification"
+    name: str
+    data: TextDataConfig
+    first: str = "sentence1"
+    second: str = "sentence2"
+    label: str = "label"
+    positive: tuple[str, ...] = ("1",)
+    negative: tuple[str, ...] = ("0",)
+    ignored: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        named = [*self.positive, *self.negative, *self.ignored]
+        if len(set(named)) != len(named):
+            raise ConfigError("positive: got a label that is negative or ignored too")
+        if not self.positive or not self.negative:
+            raise ConfigError("positive: got no positive or no negative label, expected both")
+
+
+class PairClassificationTask:
+    """Average precision of similarities. Source: mteb, `AbsTaskPairClassification`.
+
+    For the cosine, the dot product, and Manhattan and Euclidean distances: average precision, and
+    accuracy and F1 at the threshold that suits them best. The value of a positive pair is the
+    precision at its similarity; their mean is the average precision.
+
+    Args:
+        config: Settings.
+        root: Folder that paths stand below.
+    """
+
+    def __init__(self, config: PairClassificationConfig, root: Path) -> None:
+        self.config = config
+        self.root = root
+
+    @property
+    def name(self) -> str:
+        """Name of the task."""
+        return self.config.name
+
+    @property
+    def kind(self) -> TaskKind:
+        """What kind of task."""
+        return "pair_classification"
+
+    def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
+        """Measure a subject.
+
+        Args:
+            subject: What is measured.
+            context: How.
+
+        Returns:
+            One result per subset.
+
+        Raises:
+            DataError: The data or the model's vectors cannot be used.
+            ConfigError: The subject has no encoder.
+            BackendUnavailableError: scikit-learn is not installed.
+        """
+        encoder = subject.wanted_encoder(self.name)
+        return [
+            self._measure(part, Measuring(encoder=encoder), context)
+            for part in text_parts(self.config.data, self.root)
+        ]
+
+    def _pairs(self, part: TextPart, seed: int) -> tuple[LabelledPair, ...]:
+        pairs = labelled_pairs(
+            part.rows(),
+            first=part.field(self.config.first),
+            second=part.field(self.config.second),
+            label=part.field(self.config.label),
+            positive=self.config.positive,
+            negative=self.config.negative,
+            ignored=self.config.ignored,
+        )
+        return drawn(pairs, self.config.data.max_items, seed)
+
+    def _measure(self, part: TextPart, measuring: Measuring, context: TaskContext) -> TaskResult:
+        pairs = self._pairs(part, context.seed)
+        is_positive = np.array([pair.is_positive for pair in pairs])
+        vectors = measuring.vectors([p.first for p in pairs] + [p.second for p in pairs])
+        with timed(measuring.seconds, "score"):
+            similarities = paired_similarities(vectors[: len(pairs)], vectors[len(pairs) :])
+            metrics = {
+                f"{name}_{metric}": value
+                for name, values in similarities.items()
+                for metric, value in threshold_metrics(values, is_positive).items()
+            }
+            for metric in ("ap", "accuracy", "f1"):
+                metrics[f"max_{metric}"] = max(metrics[f"{name}_{metric}"] for name in similarities)
+            precisions = precision_at_positives(similarities["cosine"], is_positive)
+        positives = [pair for pair in pairs if pair.is_positive]
+        return TaskResult(
+            task=self.name,
+            kind="pair_classification",
+            main_metric=MAIN_METRIC,
+            metrics=metrics,
+            num_items=len(pairs),
+            split=self.config.data.split,
+            subset=part.subset,
+            language=part.language,
+            interval=bootstrap_interval(precisions, seed=context.seed),
+            per_item={p.item_id: float(v) for p, v in zip(positives, precisions, strict=True)},
+            worst=_worst(pairs, is_positive, similarities["cosine"]),
+            facts=measuring.facts(
+                num_positive=len(positives), positive_share=float(is_positive.mean())
+            ),
+            settings=task_settings(self.config, context),
+            seconds=measuring.seconds,
+            dataset_hash=items_hash(pairs),
+        )
+
+
+def _worst(
+    pairs: Sequence[LabelledPair],
+    is_positive: NDArray[np.bool_],
+    similarities: NDArray[np.float64],
+) -> tuple[WorstItem, ...]:
+    """Positive pairs below most negative ones, and negative pairs above most positive ones."""
+    positive, negative = np.sort(similarities[is_positive]), np.sort(similarities[~is_positive])
+    below = 1.0 - np.searchsorted(negative, similarities, side="left") / len(negative)
+    above = np.searchsorted(positive, similarities, side="right") / len(positive)
+    wrong = np.where(is_positive, below, above)
+    return tuple(
+        worst_item(
+            pairs[row].item_id,
+            -float(wrong[row]),
+            f"{pairs[row].first} | {pairs[row].second}",
+            f"label {pairs[row].label}",
+            f"cosine {similarities[row]:.3f}, {'below' if is_positive[row] else 'above'} "
+            f"{wrong[row]:.0%} of the {'negative' if is_positive[row] else 'positive'} pairs",
+        )
+        for row in worst_first(-wrong)
+    )
