@@ -1,6 +1,6 @@
 """Collection: documents, queries and judgements that are measured together."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -175,6 +175,56 @@ def make_collection(
         queries=tuple(judged),
         qrels=kept_qrels,
         own_rows=_own_rows(kept_documents, judged, kept_qrels, own_documents),
+    )
+
+
+def make_answer_collection(
+    documents: Iterable[Document],
+    queries: Iterable[Query],
+    answers: Mapping[str, Sequence[str]],
+    *,
+    name: str,
+    split: str = "test",
+    limits: tuple[int, int] = (0, 0),
+    seed: int = 0,
+) -> Collection:
+    """Put documents and queries together that have answers, but no judgements.
+
+    Args:
+        documents: Documents.
+        queries: Queries; those without answers are left out.
+        answers: Query id to strings that answer it.
+        name: Name of the collection.
+        split: Name of the part.
+        limits: Most queries, and most documents; 0 means all.
+        seed: Decides what is drawn.
+
+    Returns:
+        The collection; no document of it is judged.
+
+    Raises:
+        DataError: An id stands twice, answers name a query that is not there, or nothing is left.
+    """
+    where = f"{name}/{split}"
+    by_id = _by_id(((d.doc_id, d) for d in documents), f"{where}: document")
+    query_by_id = _by_id(((q.query_id, q) for q in queries), f"{where}: query")
+    if not by_id:
+        raise DataError(f"{where}: holds no documents, expected at least one")
+    _check_known(answers, query_by_id.keys(), f"{where}: answers name the query")
+    asked = [query for query_id, query in query_by_id.items() if answers.get(query_id)]
+    if not asked:
+        raise DataError(f"{where}: no query has an answer, expected at least one")
+    random = np.random.default_rng(seed)
+    asked = [asked[row] for row in _drawn(len(asked), limits[0], random)]
+    doc_ids = sorted(by_id)
+    kept = [doc_ids[row] for row in reversed(_drawn(len(doc_ids), limits[1], random))]
+    return Collection(
+        name=name,
+        split=split,
+        documents=tuple(by_id[doc_id] for doc_id in kept),
+        queries=tuple(asked),
+        qrels={query.query_id: {} for query in asked},
+        answers={query.query_id: tuple(answers[query.query_id]) for query in asked},
     )
 
 
