@@ -1,0 +1,76 @@
+"""Averages of GLUE and XTREME-R as the mGTE paper takes them. Loads no torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mgte.errors import DataError
+from mgte.evaluate.records import TaskResult
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AveragedTask:
+    """A task of a benchmark and what of it counts.
+
+    Attributes:
+        task: Its name in the suite.
+        metric: The metric that is averaged.
+        subset: The only subset that counts; None takes the mean over all of them.
+    """
+
+    task: str
+    metric: str
+    subset: str | None = None
+
+
+# Source: github izhx/nlu-evals, tools/gather_glue.py: no WNLI; matched MNLI only.
+GLUE_TASKS = (
+    AveragedTask(task="cola", metric="matthews"),
+    AveragedTask(task="sst2", metric="accuracy"),
+    AveragedTask(task="mrpc", metric="f1"),
+    AveragedTask(task="stsb", metric="spearman"),
+    AveragedTask(task="qqp", metric="f1"),
+    AveragedTask(task="mnli", metric="accuracy", subset="matched"),
+    AveragedTask(task="qnli", metric="accuracy"),
+    AveragedTask(task="rte", metric="accuracy"),
+)
+# Source: the same, tools/gather_xtreme.py: exact match is not averaged.
+XTREME_R_TASKS = (
+    AveragedTask(task="xnli", metric="accuracy"),
+    AveragedTask(task="xcopa", metric="accuracy"),
+    AveragedTask(task="udpos", metric="f1"),
+    AveragedTask(task="wikiann", metric="f1"),
+    AveragedTask(task="xquad", metric="f1"),
+    AveragedTask(task="mlqa", metric="f1"),
+    AveragedTask(task="tydiqa", metric="f1"),
+    AveragedTask(task="mewsli-x", metric="map_at_20"),
+    AveragedTask(task="lareqa", metric="map_at_20"),
+    AveragedTask(task="tatoeba", metric="accuracy"),
+)
+
+
+def benchmark_average(
+    results: Sequence[TaskResult], tasks: Sequence[AveragedTask]
+) -> tuple[float, Mapping[str, float]]:
+    """Mean over tasks of the mean over a task's languages.
+
+    Args:
+        results: Results of all tasks of a benchmark.
+        tasks: What counts: `GLUE_TASKS` or `XTREME_R_TASKS`.
+
+    Returns:
+        The average, and the value of each task, 0 to 1.
+
+    Raises:
+        DataError: A task is missing: an average of fewer tasks would not be comparable.
+    """
+    values: dict[str, float] = {}
+    for wanted in tasks:
+        found = [
+            result.metrics[wanted.metric]
+            for result in results
+            if result.task == wanted.task and wanted.subset in (None, result.subset)
+        ]
+        if not found:
+            raise DataError(f"average: no result of {wanted.task!r}, expected all of {len(tasks)}")
+        values[wanted.task] = sum(found) / len(found)
+    return sum(values.values()) / len(values), values

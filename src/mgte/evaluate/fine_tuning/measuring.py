@@ -1,0 +1,146 @@
+"""A trained model on its test sets, and the mean over seeds. What was measured becomes results."""
+
+import hashlib
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mgte.errors import ConfigError
+from mgte.evaluate.fine_tuning.config import TestSet, Training
+from mgte.evaluate.fine_tuning.example_reading import read_examples
+from mgte.evaluate.fine_tuning.examples import hash_examples
+from mgte.evaluate.fine_tuning.loop import predict
+from mgte.evaluate.fine_tuning.methods import Measured, build_method
+from mgte.evaluate.fine_tuning.methods.retrieval import RetrievalMethod, measure_pool
+from mgte.evaluate.fine_tuning.pools import Pool, read_pool
+from mgte.evaluate.fine_tuning.stages import Start, TrainedStage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeasuredSet:
+    """A trained model on one language of one test set.
+
+    Attributes:
+        test: The test set.
+        language: The language; "" where there is one.
+        measured: Metrics.
+        dataset_hash: Hash of the examples.
+    """
+
+    test: TestSet
+    language: str
+    measured: Measured
+    dataset_hash: str
+
+
+def measure_sets(
+    training: Training, stage: TrainedStage, tests: Sequence[TestSet], start: Start
+) -> list[MeasuredSet]:
+    """Measure a trained model.
+
+    Args:
+        training: What was trained.
+        stage: The trained model.
+        tests: What it is measured on.
+        start: Tokenizer, and root of the data.
+
+    Returns:
+        One entry per test set and language, in order.
+
+    Raises:
+        DataError: Data is missing or damaged.
+    """
+    return [
+        _measure_set(training, stage, test, language, start)
+        for test in tests
+        for language in test.languages or ("",)
+    ]
+
+
+def _measure_set(
+    training: Training, stage: TrainedStage, test: TestSet, language: str, start: Start
+) -> MeasuredSet:
+    method, setting = stage.method, training.setting
+    if isinstance(method, RetrievalMethod):
+        pool = read_pool(test, language, start.root)
+        sides = (
+            method.encode(pool.queries, is_query=True),
+            method.encode(pool.documents, is_query=False),
+        )
+        queries, documents = (
+            np.stack([output[0] for output in predict(stage.model, items, setting)])
+            for items in sides
+        )
+        measured = measure_pool(pool, queries, documents)
+        return MeasuredSet(
+            test=test, language=language, measured=measured, dataset_hash=_pool_hash(pool)
+        )
+    if training.method == "spans":
+        method = build_method(
+            training, start.tokenizer, answer_style=test.answer_style, language=language or "en"
+        )
+    source = test.source.of_language(language)
+    examples = read_examples(source, training.method, training.labels, start.root)
+    items = method.prepare(examples, is_training=False)
+    measured = method.measure(examples, items, predict(stage.model, items, setting))
+    return MeasuredSet(
+        test=test, language=language, measured=measured, dataset_hash=hash_examples(examples)
+    )
+
+
+def measure_dev(training: Training, stage: TrainedStage, metric: str, root: Path) -> float:
+    """The metric that a sweep chooses by.
+
+    Args:
+        training: What was trained; it has a dev part.
+        stage: The trained model.
+        metric: The metric.
+        root: Folder from which paths of data count.
+
+    Returns:
+        Its value on the dev part.
+
+    Raises:
+        ConfigError: There is no dev part, or no such metric.
+    """
+    if training.dev is None:
+        raise ConfigError(
+            f"{training.name}.dev: missing, expected examples that a sweep chooses by"
+        )
+    examples = read_examples(training.dev, training.method, training.labels, root)
+    items = stage.method.prepare(examples, is_training=False)
+    outputs = predict(stage.model, items, training.setting)
+    return metric_of(stage.method.measure(examples, items, outputs).metrics, metric, training.name)
+
+
+def metric_of(metrics: Mapping[str, float], name: str, place: str) -> float:
+    """Value of a metric.
+
+    Raises:
+        ConfigError: It was not measured.
+    """
+    if name not in metrics:
+        raise ConfigError(
+            f"{place}.main_metric: got {name!r}, expected one of {', '.join(metrics)}"
+        )
+    return metrics[name]
+
+
+def mean_metrics(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean of every metric over runs."""
+    return {name: statistics.fmean(run[name] for run in runs) for name in runs[0]}
+
+
+def spread(values: Sequence[float]) -> Mapping[str, Any]:
+    """Values of a metric by run, and their standard deviation (0 for one run)."""
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return {"runs": list(values), "standard_deviation": deviation}
+
+
+def _pool_hash(pool: Pool) -> str:
+    content = (pool.queries, pool.documents, tuple(tuple(sorted(rows)) for rows in pool.positives))
+    return hashlib.sha256(repr(content).encode()).hexdigest()

@@ -1,0 +1,231 @@
+"""FineTuningTask: the subject's encoder is trained on a task and measured on its test sets."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from tqdm import tqdm
+
+from mgte.config import to_dict
+from mgte.errors import ConfigError
+from mgte.evaluate.fine_tuning.config import Setting, Sweep, TestSet, Training
+from mgte.evaluate.fine_tuning.measuring import (
+    MeasuredSet,
+    mean_metrics,
+    measure_dev,
+    measure_sets,
+    metric_of,
+    spread,
+)
+from mgte.evaluate.fine_tuning.stages import Start, TrainedStage, open_start, train_stage
+from mgte.evaluate.records import TaskKind, TaskResult
+from mgte.evaluate.significance import bootstrap_interval
+from mgte.evaluate.subjects.subject import Subject
+from mgte.evaluate.tasks.task import TaskContext
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FineTuningConfig:
+    """A task that an encoder is trained for.
+
+    Attributes:
+        name: Name of the task.
+        kind: "fine_tuning".
+        training: What is trained; may start from another training.
+        tests: What the trained model is measured on.
+        main_metric: The metric that stands in tables; "" takes that of the method.
+        profile: "paper" takes the setting as it is; "sweep" tries those of `sweep`, chooses by the
+            dev part, and says so in the results.
+        num_seeds: Runs of the profile "paper"; metrics are means over them.
+        sweep: What the profile "sweep" tries.
+        is_shared: Whether the trained model is kept in the cache folder, because other tasks use
+            it; what trainings start from always is.
+    """
+
+    name: str
+    kind: Literal["fine_tuning"] = "fine_tuning"
+    training: Training
+    tests: tuple[TestSet, ...]
+    main_metric: str = ""
+    profile: Literal["paper", "sweep"] = "paper"
+    num_seeds: int = 1
+    sweep: Sweep = field(default_factory=Sweep)
+    is_shared: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.tests:
+            raise ConfigError("tests: got none, expected at least one")
+        if self.num_seeds < 1:
+            raise ConfigError(f"num_seeds: got {self.num_seeds}, expected at least 1")
+        if self.profile == "sweep" and self.training.dev is None:
+            raise ConfigError("training.dev: missing, expected examples that the sweep chooses by")
+
+
+class FineTuningTask:
+    """A task that an encoder is trained for.
+
+    Args:
+        config: The task.
+        root: Folder from which paths of data count.
+    """
+
+    kind: TaskKind = "fine_tuning"
+
+    def __init__(self, config: FineTuningConfig, root: Path) -> None:
+        self.config = config
+        self._root = root
+
+    @property
+    def name(self) -> str:
+        """Name of the task."""
+        return self.config.name
+
+    def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
+        """Train and measure.
+
+        Args:
+            subject: What is measured; its folder holds the checkpoint.
+            context: How.
+
+        Returns:
+            One result per test set and language.
+
+        Raises:
+            ConfigError: The subject has no folder to train from, or a setting does not fit it.
+            DataError: Data is missing or damaged.
+        """
+        if subject.folder is None:
+            raise ConfigError(
+                f"{self.name}: {subject.name} has no model folder, expected an encoder that mgte "
+                "can train",
+                hint="fine-tuning takes a folder, a known name or a hub id, no server and no "
+                "foreign model",
+            )
+        start = open_start(subject.folder, self._root, cache_folder=context.cache_folder)
+        with _Progress(self.name, context.show_progress) as progress:
+            start = replace(start, on_step=progress.step)
+            training = self.config.training
+            tried: list[Mapping[str, Any]] = []
+            seeds = range(context.seed, context.seed + self.config.num_seeds)
+            if self.config.profile == "sweep":
+                training, tried = self._choose(start, context.seed)
+                seeds = range(context.seed, context.seed + self.config.sweep.num_seeds)
+            begin = time.perf_counter()
+            stages, runs = [], []
+            for seed in seeds:
+                seeded = replace(start, seed=seed)
+                stage = train_stage(training, seeded, is_shared=self.config.is_shared)
+                runs.append(measure_sets(training, stage, self.config.tests, seeded))
+                stages.append(replace(stage, model=stage.model.cpu()))
+            seconds = time.perf_counter() - begin
+        facts = {
+            "profile": self.config.profile,
+            "seeds": list(seeds),
+            "train_examples": stages[0].num_examples,
+            "losses": [list(stage.losses) for stage in stages],
+            **({"tried": tried} if tried else {}),
+        }
+        return [
+            self._result(list(sets), training, stages, facts, seconds, context.seed)
+            for sets in zip(*runs, strict=True)
+        ]
+
+    def _choose(self, start: Start, seed: int) -> tuple[Training, list[Mapping[str, Any]]]:
+        """The training with the best setting on the dev part, and what was tried."""
+        training = self.config.training
+        tried: list[Mapping[str, Any]] = []
+        best: tuple[float, Setting] | None = None
+        for setting in self.config.sweep.settings(training.setting):
+            values = []
+            for number in range(seed, seed + self.config.sweep.num_seeds):
+                candidate = replace(training, setting=setting)
+                stage = train_stage(candidate, replace(start, seed=number))
+                metric = self.config.main_metric or stage.method.main_metric
+                values.append(measure_dev(candidate, stage, metric, start.root))
+            mean = float(np.mean(values))
+            tried.append(
+                {"lr": setting.lr, "epochs": setting.epochs, "dev": mean, **spread(values)}
+            )
+            if best is None or mean > best[0]:
+                best = mean, setting
+        if best is None:
+            raise ConfigError(f"{self.name}.sweep: tries nothing, expected at least one setting")
+        return replace(training, setting=best[1]), tried
+
+    def _result(
+        self,
+        sets: Sequence[MeasuredSet],
+        training: Training,
+        stages: Sequence[TrainedStage],
+        facts: Mapping[str, Any],
+        seconds: float,
+        seed: int,
+    ) -> TaskResult:
+        first = sets[0]
+        main = self.config.main_metric or stages[0].method.main_metric
+        values = [metric_of(one.measured.metrics, main, self.name) for one in sets]
+        metrics = mean_metrics([one.measured.metrics for one in sets])
+        trained = sum(stage.seconds for stage in stages)
+        return TaskResult(
+            task=self.name,
+            kind=self.kind,
+            main_metric=main,
+            metrics=metrics,
+            num_items=first.measured.num_items,
+            split=first.test.split,
+            subset=first.test.subset or first.language,
+            language=first.language,
+            interval=_interval(first.measured.per_item, values, seed),
+            per_item=first.measured.per_item,
+            worst=first.measured.worst,
+            facts={**first.measured.facts, **facts, "main_metric_by_seed": spread(values)},
+            settings=to_dict(training),
+            seconds={"train": trained, "all": seconds},
+            dataset_hash=first.dataset_hash,
+        )
+
+
+def _interval(
+    per_item: Mapping[str, float], values: Sequence[float], seed: int
+) -> tuple[float, float] | None:
+    """Interval over items of a single run, where the metric is a mean of theirs."""
+    if len(values) != 1 or not per_item:
+        return None
+    numbers = list(per_item.values())
+    if abs(float(np.mean(numbers)) - values[0]) > 1e-9:
+        return None
+    return bootstrap_interval(numbers, seed=seed)
+
+
+class _Progress:
+    """A bar of steps; one per training."""
+
+    def __init__(self, name: str, show: bool | None) -> None:
+        self._name = name
+        self._is_hidden = None if show is None else not show
+        self._bar: tqdm[Any] | None = None
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def step(self, step: int, steps: int, loss: float) -> None:
+        """Move the bar on."""
+        if self._bar is None:
+            self._bar = tqdm(
+                total=steps, desc=self._name, unit="step", disable=self._is_hidden, leave=False
+            )
+        self._bar.update(step - self._bar.n)
+        self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+        if step == steps:
+            self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
