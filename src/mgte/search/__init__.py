@@ -7,12 +7,14 @@ from mgte.search.mine_negatives import Mined, Teacher, mine_negatives
 from mgte.search.mining_report import Candidate, MiningReport
 from mgte.search.mining_rules import MiningConfig
 from mgte.search.nearest import DocumentVectors, check_vectors, nearest_rows
+from mgte.search.parts import FoundInParts, search_in_parts
 from mgte.search.ranking import FloatArray, IntArray, Ranking, rank_positive, rank_rows
 
 __all__ = [
     "Candidate",
     "DocumentVectors",
     "FloatArray",
+    "FoundInParts",
     "IntArray",
     "InvertedLists",
     "Mined",
@@ -31,5 +33,6 @@ __all__ = [
     "rank_positive",
     "rank_rows",
     "read_groups",
+    "search_in_parts",
     "write_groups",
 ]
