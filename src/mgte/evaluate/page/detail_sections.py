@@ -1,0 +1,99 @@
+"""Sections of a report's page beside the numbers: worst items, failures, settings, machine."""
+
+from collections.abc import Mapping
+
+from mgte.evaluate.page.elements import Markup, element, joined
+from mgte.evaluate.page.tables import Cell, number_cell, pair_table, sortable_table
+from mgte.evaluate.records import Report, TaskResult, WorstItem
+from mgte.evaluate.report_facts import (
+    data_facts,
+    own_settings,
+    seconds_by_task,
+    shared_settings,
+    truncation,
+)
+from mgte.evaluate.report_rows import metric_name, task_label
+
+_MOST_WORST = 20
+
+
+def worst_section(report: Report) -> Markup:
+    """Items that went worst, to be opened task by task; empty where no task tells any."""
+    parts = [
+        element(
+            "details",
+            element("summary", f"{_named(result)}: {metric_name(result.main_metric)}"),
+            element("ol", *map(_worst_item, result.worst[:_MOST_WORST])),
+        )
+        for result in report.results
+        if result.worst
+    ]
+    return joined(parts)
+
+
+def failure_section(report: Report) -> Markup:
+    """Tasks that could not be measured; empty where all could."""
+    if not report.failures:
+        return Markup()
+    rows = [
+        [Cell(content=failure.task), Cell(content=failure.error, role="source")]
+        for failure in report.failures
+    ]
+    return sortable_table(("Task", "Error"), rows, "Tasks that failed")
+
+
+def setting_section(report: Report) -> Markup:
+    """Settings, truncated texts, time, versions and machine."""
+    shared = shared_settings(report)
+    parts = [pair_table(shared, "Settings of all tasks")]
+    cut = truncation(report)
+    if cut:
+        rows = [[Cell(content=text) for text in row] for row in cut]
+        header = ("Task", "What", "How many")
+        parts.append(sortable_table(header, rows, "Texts that the model did not see to the end"))
+    seconds = seconds_by_task(report)
+    if seconds:
+        timed = [
+            [Cell(content=task), number_cell(spent, f"{spent:,.1f}")]
+            for task, spent in seconds.items()
+        ]
+        parts.append(sortable_table(("Task", "Seconds"), timed, "Time"))
+    parts.append(pair_table(report.versions, "Versions"))
+    parts.append(pair_table(_texts(report.machine), "Machine"))
+    parts += [_result_details(result, shared) for result in report.results]
+    return joined(parts)
+
+
+def _worst_item(item: WorstItem) -> Markup:
+    parts = [
+        element("p", element("b", item.item_id), f" {item.value:.3f}", class_="item"),
+        element("p", item.text, class_="asked"),
+    ]
+    pairs = [
+        joined([element("dt", name), element("dd", text)])
+        for name, text in (("Expected", item.expected), ("Found", item.found))
+        if text
+    ]
+    return element("li", *parts, element("dl", *pairs) if pairs else Markup())
+
+
+def _result_details(result: TaskResult, shared: Mapping[str, str]) -> Markup:
+    metrics = {metric_name(name): f"{value:.4f}" for name, value in result.metrics.items()}
+    hashed = {"hash of the data": result.dataset_hash} if result.dataset_hash else {}
+    return element(
+        "details",
+        element("summary", f"{_named(result)}: all metrics, data, settings"),
+        pair_table(metrics, "Metrics"),
+        pair_table(dict(data_facts(result)) | hashed, "Data"),
+        pair_table({k: f"{v:.2f}" for k, v in result.seconds.items()}, "Seconds"),
+        pair_table(own_settings(result, shared), "Settings of its own"),
+    )
+
+
+def _named(result: TaskResult) -> str:
+    label = task_label(result)
+    return f"{label}, {result.variant}" if result.variant else label
+
+
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items() if value not in (None, "")}

@@ -1,0 +1,214 @@
+"""Sections of a report's page that show results: one per kind of task."""
+
+from collections.abc import Sequence
+
+from mgte.evaluate.page.bars import Bar, BarGroup, bar_chart
+from mgte.evaluate.page.elements import Markup, element, joined
+from mgte.evaluate.page.points import Point, line_chart, scatter_chart
+from mgte.evaluate.page.tables import Cell, number_cell, sortable_table
+from mgte.evaluate.records import Report, TaskResult
+from mgte.evaluate.report_groups import groups_by_language, groups_by_length, item_lengths
+from mgte.evaluate.report_markdown import difference_text, number_text, value_text
+from mgte.evaluate.report_rows import KIND_TITLES, ReportRow, metric_name, task_label
+
+_HEADER = ("Task", "Variant", "Metric", "Value", "95 % interval", "Items")
+_PUBLISHED = ("Published", "Difference", "Source and protocol")
+# Below this, a difference from a published number is rounding.
+_EQUAL = 0.0005
+
+
+def kind_section(rows: Sequence[ReportRow]) -> Markup:
+    """Chart and table of one kind of task.
+
+    Args:
+        rows: Its rows.
+
+    Returns:
+        Both; efficiency has its own charts and gets the table only, widths and precisions have
+        their own section and get neither.
+    """
+    title = KIND_TITLES[rows[0].kind]
+    drawn = [row for row in rows if not is_of_curve(row.result)]
+    if not drawn:
+        return Markup()
+    chart = Markup()
+    if rows[0].kind != "efficiency":
+        chart = bar_chart(_bar_groups(drawn), f"{title}: value of every task and variant")
+    return joined([chart, result_table(drawn, f"{title}: all results")])
+
+
+def result_table(rows: Sequence[ReportRow], caption: str) -> Markup:
+    """Rows of a report as a table.
+
+    Args:
+        rows: The rows.
+        caption: What it shows.
+
+    Returns:
+        The table; columns of published numbers stand only where there is one.
+    """
+    has_published = any(row.published for row in rows)
+    header = (*_HEADER, *(_PUBLISHED if has_published else ()))
+    cells = [[*_own_cells(row), *(_published_cells(row) if has_published else [])] for row in rows]
+    marked = [index for index, row in enumerate(rows) if row.is_mean]
+    return sortable_table(header, cells, caption, marked)
+
+
+def language_section(report: Report) -> Markup:
+    """Means by language; empty where there are not several languages."""
+    parts = []
+    for group in groups_by_language(report):
+        title = f"{KIND_TITLES[group.kind]}: {metric_name(group.metric)} by language"  # type: ignore[index]
+        counts = sorted(set(group.num_tasks.values()))
+        groups = [
+            BarGroup(
+                label=language if counts == [1] else f"{language} ({group.num_tasks[language]})",
+                bars=tuple(Bar(series=variant, value=mean) for variant, mean in values.items()),
+            )
+            for language, values in group.values.items()
+        ]
+        parts += [element("h3", title), bar_chart(groups, title)]
+        if counts != [1]:
+            words = "In brackets: tasks of the language. Other tasks, other difficulty."
+            parts.append(element("p", words, class_="hint"))
+    return joined(parts)
+
+
+def length_section(report: Report) -> Markup:
+    """Quality by length of the text, task by task; empty where no lengths are known."""
+    tasks: dict[str, list[TaskResult]] = {}
+    for result in report.results:
+        if item_lengths(result) is not None and not is_of_curve(result):
+            tasks.setdefault(task_label(result), []).append(result)
+    figures = [
+        figure for task, results in tasks.items() if (figure := _length_chart(task, results))
+    ]
+    return element("div", *figures, class_="grid-of-charts") if figures else Markup()
+
+
+def curve_section(report: Report) -> Markup:
+    """Quality against bytes per document and time per query; empty without such results."""
+    tasks: dict[str, list[TaskResult]] = {}
+    for result in report.results:
+        if is_of_curve(result):
+            tasks.setdefault(task_label(result), []).append(result)
+    parts = []
+    for task, results in tasks.items():
+        quality = metric_name(results[0].main_metric)
+        charts = [
+            scatter_chart(points, name, quality)
+            for fact, name in (
+                ("bytes_per_document", "bytes per document"),
+                ("ms_per_query", "ms per query"),
+            )
+            if (points := _curve_points(results, fact))
+        ]
+        parts += [element("h3", task), element("div", *charts, class_="grid-of-charts")]
+        parts.append(_curve_table(results, task))
+    return joined(parts)
+
+
+def is_of_curve(result: TaskResult | None) -> bool:
+    """Whether a result is one of many widths and precisions of the same vectors."""
+    return result is not None and {"width", "precision", "bytes_per_document"} <= set(result.facts)
+
+
+def _own_cells(row: ReportRow) -> list[Cell]:
+    interval = (
+        ""
+        if row.interval is None
+        else " - ".join(number_text(end, row.kind) for end in row.interval)
+    )
+    return [
+        Cell(content=row.task),
+        Cell(content=row.variant),
+        Cell(content=row.metric),
+        number_cell(row.value, value_text(row), detail=f"{row.value:.6f}"),
+        Cell(content=interval, is_number=True),
+        number_cell(row.num_items or None, f"{row.num_items:,}"),
+    ]
+
+
+def _published_cells(row: ReportRow) -> list[Cell]:
+    if row.published is None:
+        return [number_cell(None, ""), number_cell(None, ""), Cell(content="")]
+    first = row.published
+    role = "" if row.difference is None else _role(row.difference)
+    words = [element("span", f"{first.source}. {first.setting}.")]
+    words += [element("span", f"Not compared: {note}.", class_="warn") for note in row.notes]
+    words += [
+        element("span", f"Also {number_text(other.value, row.kind)}: {other.source}.")
+        for other in row.others
+        if other.metric == first.metric
+    ]
+    return [
+        number_cell(first.value, number_text(first.value, row.kind)),
+        number_cell(row.difference, difference_text(row), role=role),
+        Cell(content=joined(words), role="source"),
+    ]
+
+
+def _role(difference: float) -> str:
+    if abs(difference) < _EQUAL:
+        return ""
+    return "better" if difference > 0 else "worse"
+
+
+def _bar_groups(rows: Sequence[ReportRow]) -> list[BarGroup]:
+    groups: dict[str, list[Bar]] = {}
+    for row in rows:
+        published = "" if row.published is None else f", published {row.published.value:.3f}"
+        bar = Bar(
+            series=row.variant,
+            value=row.value,
+            interval=row.interval,
+            mark=row.published.value if row.published and row.difference is not None else None,
+            detail=f"{row.variant} {row.metric} {row.value:.4f}{published}".strip(),
+        )
+        is_main = row.result is None or row.metric == metric_name(row.result.main_metric)
+        if is_main:
+            groups.setdefault(row.task, []).append(bar)
+    return [BarGroup(label=task, bars=tuple(bars)) for task, bars in groups.items()]
+
+
+def _length_chart(task: str, results: Sequence[TaskResult]) -> Markup:
+    lengths = item_lengths(results[0])
+    if lengths is None:
+        return Markup()
+    name, values = lengths
+    groups = {result.variant: groups_by_length(result.per_item, values) for result in results}
+    places = [f"{group.label}\u2009({group.num_items})" for group in next(iter(groups.values()))]
+    if len(places) < 2:
+        return Markup()
+    series = {variant: [group.mean for group in found] for variant, found in groups.items()}
+    metric = metric_name(results[0].main_metric)
+    chart = line_chart(series, places, f"{name} (items)", metric)
+    return element("div", element("h3", task), chart)
+
+
+def _curve_points(results: Sequence[TaskResult], fact: str) -> list[Point]:
+    return [
+        Point(
+            series=str(result.facts["precision"]),
+            x=float(result.facts[fact]),
+            y=result.main,
+            label=str(result.facts["width"]),
+            detail=f"{result.variant}: {result.main:.4f}, {result.facts[fact]:g}",
+        )
+        for result in results
+        if float(result.facts.get(fact, 0)) > 0
+    ]
+
+
+def _curve_table(results: Sequence[TaskResult], task: str) -> Markup:
+    facts = ("width", "precision", "bytes_per_document", "ms_per_query")
+    header = ("Width", "Precision", "Bytes per document", "Milliseconds per query", "Value")
+    rows = []
+    for result in results:
+        width, precision, size, time = (result.facts.get(fact) for fact in facts)
+        cells = [number_cell(width, f"{width}"), Cell(content=str(precision))]
+        cells.append(number_cell(size, f"{size:,}"))
+        cells.append(number_cell(time, f"{time:.3g}" if time is not None else ""))
+        cells.append(number_cell(result.main, f"{result.main:.4f}"))
+        rows.append(cells)
+    return sortable_table(header, rows, f"{task}: widths and precisions")
