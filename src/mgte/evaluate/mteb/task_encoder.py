@@ -1,0 +1,103 @@
+"""TaskEncoder: a TextEncoder with the prompts that one task of mteb asks for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from mgte.evaluate.mteb.library import find_prompt
+from mgte.evaluate.searches import narrowed
+from mgte.evaluate.subjects import Role, TextEncoder
+from mgte.vectors import Embeddings
+
+
+class TaskEncoder:
+    """A `TextEncoder` around a `TextEncoder`: prompts of one task, and perhaps a smaller width.
+
+    Args:
+        encoder: The model.
+        prompts: Prompts by mteb's keys; see `find_prompt`. Where one is found, it stands before
+            the text in the place of the prompt that the model has for the role.
+        task_name: mteb's name of the task.
+        task_type: mteb's type of the task.
+        width: Leading dimensions of the vectors; None means all.
+    """
+
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        prompts: Mapping[str, str],
+        *,
+        task_name: str,
+        task_type: str,
+        width: int | None = None,
+    ) -> None:
+        self._encoder = encoder
+        self._width = width or encoder.widths[-1]
+        sides: Mapping[Role, str | None] = {"query": "query", "document": "document", "text": None}
+        self._prompts = {
+            role: find_prompt(prompts, task_name, task_type, side) for role, side in sides.items()
+        }
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self._encoder.name
+
+    @property
+    def revision(self) -> str:
+        """Revision of the model."""
+        return self._encoder.revision
+
+    @property
+    def max_length(self) -> int | None:
+        """Longest text in tokens."""
+        return self._encoder.max_length
+
+    @property
+    def has_sparse(self) -> bool:
+        """Whether the model has a sparse head."""
+        return self._encoder.has_sparse
+
+    @property
+    def is_cosine(self) -> bool:
+        """Whether vectors have unit length."""
+        return self._encoder.is_cosine
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The model's widths, up to the one that was asked for."""
+        smaller = tuple(width for width in self._encoder.widths if width < self._width)
+        return (*smaller, self._width)
+
+    @property
+    def fingerprint(self) -> str:
+        """The model's, with prompts and width."""
+        return f"{self._encoder.fingerprint}/{self._prompts}/{self._width}"
+
+    @property
+    def device(self) -> str:
+        """Where vectors are best compared."""
+        return self._encoder.device
+
+    def encode(self, texts: Sequence[str], *, role: Role, sparse: bool = False) -> Embeddings:
+        """Embed texts; see `TextEncoder.encode`.
+
+        Args:
+            texts: Texts.
+            role: What they are.
+            sparse: Whether sparse token weights are wanted too.
+
+        Returns:
+            Vectors in the order of the texts.
+
+        Raises:
+            DataError: The model gives NaN or infinity.
+            ConfigError: Sparse weights are asked of a dense model.
+        """
+        prompt = self._prompts[role]
+        if prompt is not None:
+            texts, role = [prompt + text for text in texts], "text"
+        found = self._encoder.encode(texts, role=role, sparse=sparse)
+        if found.dense is None or found.dense.shape[1] == self._width:
+            return found
+        dense = narrowed(found.dense, self._width, is_cosine=self.is_cosine)
+        return replace(found, dense=dense)
