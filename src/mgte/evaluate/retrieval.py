@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mgte.errors import ConfigError
+from mgte.evaluate.answer_recall import ANSWER_METRICS, measure_answers
 from mgte.evaluate.collection import Collection, read_collection
 from mgte.evaluate.metrics import mean_metrics, measure_rankings
 from mgte.evaluate.result import ModeResult, RetrievalResult
@@ -234,5 +235,24 @@ def _measured(rankings: Rankings, collection: Collection) -> ModeResult:
         query.query_id: [documents[row].doc_id for row in ranking.rows.tolist()]
         for query, ranking in zip(collection.queries, rankings, strict=True)
     }
+    if collection.answers:
+        return _measured_by_answers(by_query, collection)
     per_query = measure_rankings(by_query, collection.qrels)
     return ModeResult(metrics=mean_metrics(per_query), per_query=per_query)
+
+
+def _measured_by_answers(
+    by_query: Mapping[str, Sequence[str]], collection: Collection
+) -> ModeResult:
+    found = {doc_id for doc_ids in by_query.values() for doc_id in doc_ids}
+    texts = {
+        document.doc_id: f"{document.title}\n{document.text}"
+        for document in collection.documents
+        if document.doc_id in found
+    }
+    per_query = measure_answers(by_query, collection.answers, texts)
+    metrics = {
+        name: sum(values[name] for values in per_query.values()) / len(per_query)
+        for name in ANSWER_METRICS
+    }
+    return ModeResult(metrics=metrics, per_query=per_query)

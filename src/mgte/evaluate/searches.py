@@ -116,29 +116,30 @@ class Search:
         is_sparse = self._encoder.has_sparse and bool({*_SPARSE_MODES, "reranked"} & {*wanted})
         queries, documents = self._timed("embed", lambda: self._embed(sparse=is_sparse))
         found: dict[Mode, Rankings] = {}
-        top_k = self._config.top_k
+        depth = self._config.top_k + self._collection.num_left_out
         if queries.dense is None or documents.dense is None:
             raise DataError(f"{self._collection.name}: the model gave no dense vectors")
         q, d = queries.dense, documents.dense
         device = self._encoder.device
         found["dense"] = self._timed(
-            "dense", lambda: self._others(nearest_rows(q, d, top_k + 1, device=device))
+            "dense", lambda: self._others(nearest_rows(q, d, depth, device=device))
         )
         if queries.sparse is not None and documents.sparse is not None:
             weights, lists = queries.sparse, InvertedLists(documents.sparse)
             found["sparse"] = self._timed(
-                "sparse", lambda: self._others(lists.best_rows(weights, top_k + 1))
+                "sparse", lambda: self._others(lists.best_rows(weights, depth))
             )
             pairs = list(zip(found["dense"], found["sparse"], strict=True))
             if self._config.hybrid.missing == "computed":
                 pairs = list(_completed(pairs, (q, d), weights, lists))
             found["hybrid"] = [
-                hybrid_ranking(dense, sparse, self._config.hybrid, top_k) for dense, sparse in pairs
+                hybrid_ranking(dense, sparse, self._config.hybrid, self._config.top_k)
+                for dense, sparse in pairs
             ]
         return found
 
     def _others(self, rankings: Rankings) -> Rankings:
-        """The best documents that are not the query itself."""
+        """The best documents that are not the query itself, or excluded for it."""
         return without_own(rankings, self._collection, self._config.top_k)
 
     def _embed(self, *, sparse: bool) -> tuple[TextVectors, TextVectors]:

@@ -1,15 +1,17 @@
 """RetrievalTask: a collection searched in every way that a subject can."""
 
 import importlib.util
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
 from mgte.config import from_dict, to_dict
 from mgte.errors import ConfigError
+from mgte.evaluate.answer_recall import ANSWER_METRICS
 from mgte.evaluate.collection import Collection, OwnDocuments, read_collection
+from mgte.evaluate.collections import CollectionConfig, DatasetFiles, load_collection
 from mgte.evaluate.metrics import MAIN_METRIC, METRICS
 from mgte.evaluate.records import TaskKind, TaskResult, WorstItem
 from mgte.evaluate.result import ModeResult, RetrievalResult
@@ -32,9 +34,11 @@ class RetrievalTaskConfig:
     Attributes:
         name: Name of the task.
         kind: Always "retrieval".
-        data: BEIR folder below the data root.
+        data: BEIR folder below the data root; "" where `collection` says what is searched.
+        collection: A published collection, from the hub or a folder of its layout. Its subsets
+            are measured one by one, and it says split and sizes itself.
         split: Which judgements.
-        language: Language of the texts, for reports.
+        language: Language of the texts, for reports; "" takes the collection's subset.
         main_metric: The metric that stands in tables.
         modes: Ways of ranking; empty means those of the run.
         max_queries: Queries used at most, drawn at random; 0 means all.
@@ -46,7 +50,8 @@ class RetrievalTaskConfig:
 
     name: str
     kind: Literal["retrieval"] = "retrieval"
-    data: str
+    data: str = ""
+    collection: CollectionConfig | None = None
     split: str = "test"
     language: str = ""
     main_metric: str = MAIN_METRIC
@@ -58,9 +63,12 @@ class RetrievalTaskConfig:
     retrieval: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.main_metric not in METRICS:
+        if bool(self.data) == (self.collection is not None):
+            raise ConfigError("data: expected either data or collection, and not both")
+        known = (*METRICS, *ANSWER_METRICS)
+        if self.main_metric not in known:
             raise ConfigError(
-                f"main_metric: got {self.main_metric!r}, expected one of {', '.join(METRICS)}"
+                f"main_metric: got {self.main_metric!r}, expected one of {', '.join(known)}"
             )
 
 
@@ -104,23 +112,39 @@ class RetrievalTask:
         encoder = subject.wanted_encoder(self.name)
         config = _merged(context.retrieval, self._config.retrieval)
         modes = possible_modes(self._config.modes or context.modes, encoder, subject.reranker)
-        collection = read_collection(
-            existing_path(self._root, self._config.data, self.name),
-            split=self._config.split,
-            max_queries=self._config.max_queries,
-            max_documents=self._config.max_documents,
-            document_ids=self._config.document_ids,
-            own_documents=self._config.own_documents,
-            seed=context.seed,
-        )
-        return measure_collection(
-            collection,
-            Subject(encoder=encoder, reranker=subject.reranker),
-            modes,
-            config,
-            task=self._config,
-            seed=context.seed,
-        )
+        measured: list[TaskResult] = []
+        for collection, subset in self._collections(context.seed):
+            measured += measure_collection(
+                collection,
+                subject,
+                modes,
+                config,
+                task=self._config,
+                subset=subset,
+                seed=context.seed,
+            )
+        return measured
+
+    def _collections(self, seed: int) -> Iterator[tuple[Collection, str]]:
+        """Collections with the names of their subsets, read one after the other."""
+        config = self._config
+        if config.collection is None:
+            collection = read_collection(
+                existing_path(self._root, config.data, self.name),
+                split=config.split,
+                max_queries=config.max_queries,
+                max_documents=config.max_documents,
+                document_ids=config.document_ids,
+                own_documents=config.own_documents,
+                seed=seed,
+            )
+            yield collection, ""
+            return
+        files = DatasetFiles(self._root)
+        published = config.collection
+        for subset in published.subsets or (published.subset,):
+            one = replace(published, subset=subset, subsets=())
+            yield load_collection(one, files, name=self.name, seed=seed), subset
 
 
 def measure_collection(
@@ -130,6 +154,7 @@ def measure_collection(
     config: RetrievalConfig,
     *,
     task: RetrievalTaskConfig,
+    subset: str = "",
     seed: int = 0,
 ) -> list[TaskResult]:
     """Search a collection and tell what was found as results of a task.
@@ -140,6 +165,7 @@ def measure_collection(
         modes: Ways of ranking, all of them possible.
         config: How the collection is searched.
         task: Name, language and main metric.
+        subset: Which part of a published collection this is.
         seed: Decides the intervals.
 
     Returns:
@@ -151,12 +177,34 @@ def measure_collection(
     """
     encoder = subject.wanted_encoder(task.name)
     measured, rankings = search_and_measure(encoder, subject.reranker, collection, modes, config)
-    digest = collection_hash(collection)
-    return [
-        _task_result(mode, measured, rankings[mode], collection, (task, seed, digest))
-        for mode in MODES
-        if mode in measured.modes
-    ]
+    shared: dict[str, Any] = {
+        "task": task.name,
+        "kind": "retrieval",
+        "main_metric": task.main_metric,
+        "num_items": measured.num_queries,
+        "split": measured.split,
+        "subset": subset,
+        "language": task.language or subset,
+        "facts": _facts(measured, collection),
+        "settings": dict(measured.settings) | {"task": to_dict(task)},
+        "seconds": dict(measured.seconds),
+        "dataset_hash": collection_hash(collection),
+    }
+    results = []
+    for mode in MODES:
+        if mode in measured.modes:
+            by_query = _main_by_query(measured.modes[mode], task)
+            results.append(
+                TaskResult(
+                    **shared,
+                    metrics=dict(measured.modes[mode].metrics),
+                    variant=mode,
+                    interval=bootstrap_interval(list(by_query.values()), seed=seed),
+                    per_item=by_query,
+                    worst=_worst(by_query, rankings[mode], collection),
+                )
+            )
+    return results
 
 
 def possible_modes(
@@ -217,63 +265,56 @@ def _add(digest: Any, *texts: str) -> None:
         digest.update(len(encoded).to_bytes(8, "little") + encoded)
 
 
-def _task_result(
-    mode: Mode,
-    measured: RetrievalResult,
-    rankings: Rankings,
-    collection: Collection,
-    told: tuple[RetrievalTaskConfig, int, str],
-) -> TaskResult:
-    task, seed, digest = told
-    result = measured.modes[mode]
-    per_item = {query: values[task.main_metric] for query, values in result.per_query.items()}
-    return TaskResult(
-        task=task.name,
-        kind="retrieval",
-        main_metric=task.main_metric,
-        metrics=dict(result.metrics),
-        num_items=measured.num_queries,
-        variant=mode,
-        split=measured.split,
-        language=task.language,
-        interval=bootstrap_interval(list(per_item.values()), seed=seed),
-        per_item=per_item,
-        worst=_worst(result, rankings, collection, task.main_metric),
-        facts={
-            "num_documents": measured.num_documents,
-            "num_queries": measured.num_queries,
-            "num_documents_truncated": measured.num_documents_cut,
-            "num_queries_truncated": measured.num_queries_cut,
-            "num_own_documents": measured.num_own_documents,
-            "item_characters": {query.query_id: len(query.text) for query in collection.queries},
+def _main_by_query(result: ModeResult, task: RetrievalTaskConfig) -> dict[str, float]:
+    if task.main_metric not in result.metrics:
+        raise ConfigError(
+            f"{task.name}.main_metric: got {task.main_metric!r}, expected one of "
+            f"{', '.join(result.metrics)}, which this collection allows"
+        )
+    return {query_id: values[task.main_metric] for query_id, values in result.per_query.items()}
+
+
+def _facts(measured: RetrievalResult, collection: Collection) -> dict[str, Any]:
+    lengths = {document.doc_id: len(document.full_text) for document in collection.documents}
+    best = {
+        query_id: max((doc_id for doc_id in grades if grades[doc_id] > 0), key=grades.__getitem__)
+        for query_id, grades in collection.qrels.items()
+        if any(grade > 0 for grade in grades.values())
+    }
+    return {
+        "num_documents": measured.num_documents,
+        "num_queries": measured.num_queries,
+        "num_documents_truncated": measured.num_documents_cut,
+        "num_queries_truncated": measured.num_queries_cut,
+        "num_own_documents": measured.num_own_documents,
+        "item_characters": {query.query_id: len(query.text) for query in collection.queries},
+        "item_document_characters": {
+            query_id: lengths[doc_id] for query_id, doc_id in best.items()
         },
-        settings=dict(measured.settings) | {"task": asdict(task)},
-        seconds=dict(measured.seconds),
-        dataset_hash=digest,
-    )
+    }
 
 
 def _worst(
-    result: ModeResult, rankings: Rankings, collection: Collection, metric: str
+    by_query: Mapping[str, float], rankings: Rankings, collection: Collection
 ) -> tuple[WorstItem, ...]:
     """Queries that went worst, with what should have been found and what was."""
     documents = {document.doc_id: document.full_text for document in collection.documents}
     by_value = sorted(
-        zip(collection.queries, rankings, strict=True),
-        key=lambda pair: result.per_query[pair[0].query_id][metric],
+        zip(collection.queries, rankings, strict=True), key=lambda pair: by_query[pair[0].query_id]
     )
     worst = []
     for query, ranking in by_value[:_NUM_WORST]:
         grades = collection.qrels[query.query_id]
         wanted = sorted((d for d in grades if grades[d] > 0), key=lambda d: (-grades[d], d))
+        answers = " | ".join(collection.answers.get(query.query_id, ()))
         rows = ranking.rows[:_NUM_SHOWN].tolist()
         found = [collection.documents[row].doc_id for row in rows]
         worst.append(
             WorstItem(
                 item_id=query.query_id,
-                value=result.per_query[query.query_id][metric],
+                value=by_query[query.query_id],
                 text=_shown(query.text),
-                expected=_listed(wanted[:_NUM_SHOWN], documents),
+                expected=_shown(answers) or _listed(wanted[:_NUM_SHOWN], documents),
                 found=_listed(found, documents),
             )
         )
