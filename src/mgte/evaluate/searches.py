@@ -1,13 +1,14 @@
 """Search: every ranking of one collection that was asked for, and how long each part took."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from mgte.config import from_dict, to_dict
 from mgte.errors import ConfigError, DataError
 from mgte.evaluate.bm25 import bm25_rankings
 from mgte.evaluate.collection import Collection
@@ -61,6 +62,24 @@ class RetrievalConfig:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, expected at least 1")
         if not 0.0 <= self.rerank_blend <= 1.0:
             raise ConfigError(f"rerank_blend: got {self.rerank_blend}, expected 0 to 1")
+
+    def changed(self, changes: Mapping[str, Any]) -> "RetrievalConfig":
+        """The same with some fields changed, also single ones of `hybrid`.
+
+        Args:
+            changes: Plain values of fields.
+
+        Returns:
+            The new record.
+
+        Raises:
+            ConfigError: A field is unknown or its value wrong.
+        """
+        values = to_dict(self)
+        for name, value in changes.items():
+            is_record = isinstance(value, Mapping) and isinstance(values.get(name), dict)
+            values[name] = values[name] | dict(value) if is_record else value
+        return from_dict(RetrievalConfig, values, "retrieval")
 
 
 class Search:

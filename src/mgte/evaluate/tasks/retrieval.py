@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from mgte.config import from_dict, to_dict
+from mgte.config import to_dict
 from mgte.errors import ConfigError
 from mgte.evaluate.answer_recall import ANSWER_METRICS
 from mgte.evaluate.collection import Collection, OwnDocuments, read_collection
@@ -110,7 +110,7 @@ class RetrievalTask:
             BackendUnavailableError: pytrec_eval or bm25s is not installed.
         """
         encoder = subject.wanted_encoder(self.name)
-        config = _merged(context.retrieval, self._config.retrieval)
+        config = context.retrieval.changed(self._config.retrieval)
         modes = possible_modes(self._config.modes or context.modes, encoder, subject.reranker)
         measured: list[TaskResult] = []
         for collection, subset in self._collections(context.seed):
@@ -142,8 +142,9 @@ class RetrievalTask:
             return
         files = DatasetFiles(self._root)
         published = config.collection
-        for subset in published.subsets or (published.subset,):
-            one = replace(published, subset=subset, subsets=())
+        # A task that is one subset is called after it; one of several tells them apart.
+        for subset in published.subsets or ("",):
+            one = replace(published, subset=subset or published.subset, subsets=())
             yield load_collection(one, files, name=self.name, seed=seed), subset
 
 
@@ -328,11 +329,3 @@ def _listed(doc_ids: Iterable[str], documents: Mapping[str, str]) -> str:
 def _shown(text: str) -> str:
     line = " ".join(text[: 4 * _SHOWN_CHARACTERS].split())
     return line if len(line) <= _SHOWN_CHARACTERS else line[: _SHOWN_CHARACTERS - 1] + "…"
-
-
-def _merged(config: RetrievalConfig, changes: Mapping[str, Any]) -> RetrievalConfig:
-    values = to_dict(config)
-    for name, value in changes.items():
-        is_record = isinstance(value, Mapping) and isinstance(values.get(name), dict)
-        values[name] = values[name] | dict(value) if is_record else value
-    return from_dict(RetrievalConfig, values, "retrieval")

@@ -1,0 +1,258 @@
+"""run_suite: the tasks of a suite one by one, and the reports on them."""
+
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from tqdm import tqdm
+
+from mgte._version import __version__
+from mgte.config import to_dict
+from mgte.errors import ConfigError, DataError, MgteError
+from mgte.evaluate.embedding_cache import CachedEncoder
+from mgte.evaluate.finished_tasks import read_finished, task_key, write_finished
+from mgte.evaluate.records import Failure, Report, TaskResult, write_report
+from mgte.evaluate.searches import MODES, Mode, RetrievalConfig
+from mgte.evaluate.subjects.subject import Subject
+from mgte.evaluate.suite import Suite, build_task
+from mgte.evaluate.surroundings import machine_facts, package_versions
+from mgte.evaluate.tasks.task import TaskContext
+
+# Kinds of tasks that look at the model itself: vectors from a disk would spoil what they measure.
+_WITHOUT_CACHE = frozenset({"efficiency", "fine_tuning"})
+_MIB = 2**20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOptions:
+    """How a suite is run.
+
+    Attributes:
+        seed: Decides whatever is drawn; None takes the suite's.
+        modes: Ways of ranking; empty takes the suite's.
+        retrieval: How collections are searched; None takes what the suite says.
+        use_cache: Whether vectors are kept on disk.
+        cache_folder: Where they are kept; None means `cache` below the out folder.
+        again: Whether finished tasks are measured again.
+        show_progress: Progress bars; None means on a terminal.
+        tell: Gets a line of words now and then.
+    """
+
+    seed: int | None = None
+    modes: tuple[Mode, ...] = ()
+    retrieval: RetrievalConfig | None = None
+    use_cache: bool = True
+    cache_folder: Path | None = None
+    again: bool = False
+    show_progress: bool | None = None
+    tell: Callable[[str], object] = field(default=lambda text: None)
+
+
+def run_suite(
+    suite: Suite, subject: Subject, out: Path, *, root: Path, options: RunOptions | None = None
+) -> Report:
+    """Measure a subject on the tasks of a suite.
+
+    `OUT/tasks/TASK.json` is written as each task ends. A task whose file is there, of the same
+    model, settings and data, is not measured again. A task that fails is reported and stops no
+    other. `OUT/report.json`, `report.md` and `report.html` are written at the end, also after an
+    interruption.
+
+    Args:
+        suite: The tasks.
+        subject: What is measured.
+        out: Folder of the results; made if it is not there.
+        root: Folder from which paths of data count.
+        options: How; None means the defaults.
+
+    Returns:
+        What was measured, and what could not be.
+
+    Raises:
+        ConfigError: A setting of the suite is wrong.
+        OSError: The out folder cannot be written.
+        KeyboardInterrupt: The user interrupted; what was done is kept.
+    """
+    options = options or RunOptions()
+    run = _Run(suite, subject, out, root, options)
+    try:
+        run.measure_all()
+    finally:
+        report = run.report()
+        if report.results or report.failures:
+            write_reports(report, out)
+    run.tell_cache()
+    return report
+
+
+def write_reports(report: Report, out: Path) -> None:
+    """Write a report as JSON, Markdown and HTML.
+
+    Args:
+        report: The report.
+        out: Folder for `report.json`, `report.md` and `report.html`.
+    """
+    from mgte.evaluate.report_html import write_html
+    from mgte.evaluate.report_markdown import write_markdown
+
+    write_report(report, out / "report.json")
+    write_markdown(report, out / "report.md")
+    write_html(report, out / "report.html")
+
+
+class _Run:
+    """One run of a suite."""
+
+    def __init__(
+        self, suite: Suite, subject: Subject, out: Path, root: Path, options: RunOptions
+    ) -> None:
+        self._suite, self._subject, self._out, self._root = suite, subject, out, root
+        self._options = options
+        cache_folder = options.cache_folder or out / "cache"
+        self._context = _context(suite, options, cache_folder)
+        self._cached = None
+        if subject.encoder is not None and options.use_cache:
+            self._cached = CachedEncoder(subject.encoder, cache_folder / "embeddings")
+        self._shared = self._shared_settings()
+        self._results: list[TaskResult] = []
+        self._failures: list[Failure] = []
+
+    def measure_all(self) -> None:
+        """Measure the tasks in their order."""
+        entries = self._suite.tasks
+        is_hidden = None if self._options.show_progress is None else not self._options.show_progress
+        with tqdm(total=len(entries), desc="tasks", unit="task", disable=is_hidden) as bar:
+            for number, entry in enumerate(entries, start=1):
+                bar.set_postfix_str(entry["name"])
+                self._measure(entry, f"[{number}/{len(entries)}] {entry['name']}")
+                bar.update()
+
+    def report(self) -> Report:
+        """All that was measured so far."""
+        encoder, reranker = self._subject.encoder, self._subject.reranker
+        named = encoder or reranker
+        return Report(
+            model=self._subject.name,
+            revision="" if named is None else named.revision,
+            reranker="" if reranker is None or encoder is None else reranker.name,
+            suite=self._suite.name,
+            settings=self._shared,
+            versions=package_versions(),
+            machine=machine_facts("cpu" if encoder is None else encoder.device),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            results=tuple(self._results),
+            failures=tuple(self._failures),
+        )
+
+    def tell_cache(self) -> None:
+        """Say what the cache held and how large it is."""
+        if self._cached is None or not self._cached.num_bytes:
+            return
+        found, computed = self._cached.num_found, self._cached.num_computed
+        self._tell(
+            f"cache of vectors: {found:,} of {found + computed:,} texts were there, "
+            f"{self._cached.num_bytes / _MIB:,.0f} MiB"
+        )
+
+    def _measure(self, entry: Mapping[str, Any], place: str) -> None:
+        folder, name = self._out / "tasks", entry["name"]
+        try:
+            task = build_task(entry, self._root)
+            key = task_key(entry, self._key_settings(), self._root)
+            kept = None if self._options.again else read_finished(folder, name, key)
+            if kept is not None:
+                self._results += kept
+                self._tell(f"{place}: {_summary(kept)} (measured before)")
+                return
+            began = time.perf_counter()
+            results = task.run(self._subject_for(entry), self._context)
+            _check_results(results, name)
+            write_finished(folder, name, key, results)
+        except Exception as error:
+            self._failures.append(Failure(task=name, error=_spoken(error)))
+            self._tell(f"{place}: failed: {_spoken(error)}")
+            return
+        self._results += results
+        self._tell(f"{place}: {_summary(results)} ({time.perf_counter() - began:.1f} s)")
+
+    def _subject_for(self, entry: Mapping[str, Any]) -> Subject:
+        if self._cached is None or entry["kind"] in _WITHOUT_CACHE:
+            return self._subject
+        return replace(self._subject, encoder=self._cached)
+
+    def _shared_settings(self) -> dict[str, Any]:
+        encoder = self._subject.encoder
+        context = self._context
+        return {
+            "seed": context.seed,
+            "modes": list(context.modes),
+            "max_length": None if encoder is None else encoder.max_length,
+            "retrieval": to_dict(context.retrieval),
+        }
+
+    def _key_settings(self) -> dict[str, Any]:
+        encoder, reranker = self._subject.encoder, self._subject.reranker
+        retrieval = dict(self._shared["retrieval"])
+        for name in ("show_progress", "max_tokens_per_batch"):
+            retrieval.pop(name)
+        return self._shared | {
+            "mgte": __version__,
+            "encoder": "" if encoder is None else encoder.fingerprint,
+            "reranker": None if reranker is None else [reranker.name, reranker.revision],
+            "retrieval": retrieval,
+        }
+
+    def _tell(self, text: str) -> None:
+        with tqdm.external_write_mode(file=sys.stderr):
+            self._options.tell(text)
+
+
+def _context(suite: Suite, options: RunOptions, cache_folder: Path) -> TaskContext:
+    settings = suite.settings
+    modes = options.modes or settings.modes
+    for mode in modes:
+        if mode not in MODES:
+            raise ConfigError(f"settings.modes: got {mode!r}, expected some of {', '.join(MODES)}")
+    retrieval = options.retrieval
+    if retrieval is None:
+        retrieval = RetrievalConfig(show_progress=options.show_progress).changed(settings.retrieval)
+    return TaskContext(
+        seed=settings.seed if options.seed is None else options.seed,
+        show_progress=options.show_progress,
+        cache_folder=cache_folder,
+        retrieval=retrieval,
+        modes=cast(tuple[Mode, ...], tuple(modes)),
+    )
+
+
+def _check_results(results: Sequence[TaskResult], name: str) -> None:
+    if not results:
+        raise DataError(f"{name}: gave no results, expected at least one")
+    for result in results:
+        for metric, value in result.metrics.items():
+            if not math.isfinite(value):
+                raise DataError(f"{name}: got {value} as {metric}, expected a number")
+
+
+def _summary(results: Sequence[TaskResult]) -> str:
+    """The main metric by variant; the mean of several parts."""
+    by_variant: dict[str, list[TaskResult]] = {}
+    for result in results:
+        by_variant.setdefault(result.variant, []).append(result)
+    parts = []
+    for variant, found in by_variant.items():
+        mean = sum(result.main for result in found) / len(found)
+        parts.append(f"{variant} {found[0].main_metric} {mean:.4f}".strip())
+    return ", ".join(parts[:8]) + (f" and {len(parts) - 8} more" if len(parts) > 8 else "")
+
+
+def _spoken(error: Exception) -> str:
+    if isinstance(error, MgteError):
+        return error.message if error.hint is None else f"{error.message} ({error.hint})"
+    first_line = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first_line}"

@@ -1,0 +1,169 @@
+"""A suite goes on where it stopped, and no task stops another."""
+
+import json
+import shutil
+
+import pytest
+from tests.unit.evaluate.conftest import write_folder
+from tests.unit.evaluate.fake_encoders import HashEncoder, NanEncoder, WordScorer
+
+from mgte.config import from_dict
+from mgte.errors import ConfigError
+from mgte.evaluate.records import read_report
+from mgte.evaluate.retrieval import evaluate_retrieval
+from mgte.evaluate.run_suite import RunOptions, run_suite
+from mgte.evaluate.searches import RetrievalConfig
+from mgte.evaluate.subjects import Subject
+from mgte.evaluate.suite import Suite
+
+
+def suite_of(*entries, **settings) -> Suite:
+    values = {"name": "s", "title": "S", "tasks": list(entries), "settings": settings}
+    return from_dict(Suite, values)
+
+
+def entry(name, data="small", **fields):
+    return {"kind": "retrieval", "name": name, "data": data, **fields}
+
+
+def run(suite, subject, out, root, **options):
+    told: list[str] = []
+    report = run_suite(
+        suite, subject, out, root=root, options=RunOptions(tell=told.append, **options)
+    )
+    return report, told
+
+
+def test_results_are_those_of_the_single_calls(tmp_path, beir_folder) -> None:
+    subject = Subject(encoder=HashEncoder(), reranker=WordScorer())
+    suite = suite_of(entry("one"), entry("two", modes=["dense"], max_queries=2))
+    report, told = run(suite, subject, tmp_path / "out", tmp_path)
+    assert report.failures == ()
+    alone = evaluate_retrieval(
+        HashEncoder(),
+        beir_folder,
+        reranker=WordScorer(),
+        modes=("dense", "sparse", "hybrid", "reranked", "bm25"),
+    )
+    found = {result.variant: result for result in report.results if result.task == "one"}
+    assert list(found) == list(alone.modes)
+    for mode, result in found.items():
+        assert result.metrics == dict(alone.modes[mode].metrics)
+        assert result.per_item == {
+            query: values["ndcg_at_10"] for query, values in alone.modes[mode].per_query.items()
+        }
+        low, high = result.interval
+        assert low <= result.main <= high
+        assert {item.item_id for item in result.worst} == {"q1", "q2", "q3"}
+    assert found["dense"].facts["num_queries"] == 3
+    assert found["dense"].facts["item_document_characters"]["q2"] == len("bread and water")
+    assert [r.variant for r in report.results if r.task == "two"] == ["dense"]
+    assert report.model == "hash"
+    assert report.reranker == "words"
+    assert read_report(tmp_path / "out") == read_report(tmp_path / "out" / "report.json")
+    assert read_report(tmp_path / "out").results[0] == report.results[0]
+    assert (tmp_path / "out" / "report.md").read_text().startswith("#")
+    assert "<html" in (tmp_path / "out" / "report.html").read_text()
+    assert told[0].startswith("[1/2] one: dense ndcg_at_10 ")
+    assert told[-1].startswith("cache of vectors: ")
+
+
+def test_finished_tasks_are_not_measured_again(tmp_path, beir_folder) -> None:
+    out, suite = tmp_path / "out", suite_of(entry("one"), entry("two", split="test"))
+    first, _ = run(suite, Subject(encoder=HashEncoder()), out, tmp_path, use_cache=False)
+    encoder = HashEncoder()
+    again, told = run(suite, Subject(encoder=encoder), out, tmp_path, use_cache=False)
+    assert encoder.num_asked == 0
+    assert again.results == read_report(out).results
+    assert [r.metrics for r in again.results] == [r.metrics for r in first.results]
+    assert all("measured before" in line for line in told)
+    changes = [
+        (suite, HashEncoder(salt="x"), {}),
+        (suite, HashEncoder(), {"seed": 5}),
+        (suite, HashEncoder(), {"again": True}),
+        (suite, HashEncoder(), {"retrieval": RetrievalConfig(top_k=3)}),
+        (suite_of(entry("one", max_queries=1), entry("two")), HashEncoder(), {}),
+    ]
+    for changed, encoder, options in changes:
+        run(changed, Subject(encoder=encoder), out, tmp_path, use_cache=False, **options)
+        assert encoder.num_asked > 0
+
+
+def test_changed_data_is_measured_again(tmp_path, beir_folder) -> None:
+    out, suite = tmp_path / "out", suite_of(entry("one", modes=["dense"]))
+    run(suite, Subject(encoder=HashEncoder()), out, tmp_path, use_cache=False)
+    with (beir_folder / "corpus.jsonl").open("a") as stream:
+        stream.write(json.dumps({"_id": "d9", "title": "", "text": "the moon"}) + "\n")
+    encoder = HashEncoder()
+    report, _ = run(suite, Subject(encoder=encoder), out, tmp_path, use_cache=False)
+    assert encoder.num_asked == 9
+    assert report.results[0].facts["num_documents"] == 6
+
+
+def test_a_failing_task_stops_no_other(tmp_path, beir_folder) -> None:
+    bad = write_folder(
+        tmp_path / "bad", {"d1": ("", "not a nan here")}, {"q": "x"}, {"q": {"d1": 1}}
+    )
+    empty = write_folder(tmp_path / "empty", {}, {"q": "x"}, {"q": {"d1": 1}})
+    unknown = write_folder(tmp_path / "unknown", {"d1": ("", "x")}, {"q": "x"}, {"q": {"d7": 1}})
+    twice = shutil.copytree(unknown, tmp_path / "twice")
+    (twice / "corpus.jsonl").write_text('{"_id": "d1", "text": "x"}\n' * 2)
+    suite = suite_of(
+        entry("nan", "bad"),
+        entry("missing", "nowhere"),
+        entry("empty", "empty"),
+        entry("unknown", "unknown"),
+        entry("twice", "twice"),
+        entry("wrong", colour="red"),
+        entry("good"),
+    )
+    out = tmp_path / "out"
+    report, told = run(suite, Subject(encoder=NanEncoder()), out, tmp_path)
+    errors = {failure.task: failure.error for failure in report.failures}
+    assert list(errors) == ["nan", "missing", "empty", "unknown", "twice", "wrong"]
+    assert "not a nan here" in errors["nan"]
+    assert f"{tmp_path / 'nowhere'} is not there" in errors["missing"]
+    assert "MGTE_DATA" in errors["missing"]
+    assert "the file is empty" in errors["empty"]
+    assert "d7" in errors["unknown"]
+    assert "`d1` stands twice" in errors["twice"]
+    assert "wrong.colour: unknown key" in errors["wrong"]
+    assert {result.task for result in report.results} == {"good"}
+    assert sum("failed" in line for line in told) == 6
+    assert sorted(file.name for file in (out / "tasks").iterdir()) == ["good.json"]
+
+
+def test_an_interruption_keeps_what_is_done(tmp_path, beir_folder) -> None:
+    class Interrupted(HashEncoder):
+        def encode(self, texts, *, role, sparse=False):
+            if "stop" in texts:
+                raise KeyboardInterrupt
+            return super().encode(texts, role=role, sparse=sparse)
+
+    write_folder(tmp_path / "second", {"d1": ("", "stop")}, {"q": "x"}, {"q": {"d1": 1}})
+    suite = suite_of(entry("one", modes=["dense"]), entry("two", "second"), entry("three"))
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        run(suite, Subject(encoder=Interrupted()), out, tmp_path)
+    assert {result.task for result in read_report(out).results} == {"one"}
+    encoder = HashEncoder()
+    report, told = run(suite, Subject(encoder=encoder), out, tmp_path)
+    assert [result.task for result in report.results if result.variant == "dense"] == [
+        "one",
+        "two",
+        "three",
+    ]
+    assert "measured before" in told[0]
+
+
+def test_modes_beyond_a_model_are_left_out_or_refused(tmp_path, beir_folder) -> None:
+    dense = Subject(encoder=HashEncoder(has_sparse=False))
+    suite = suite_of(entry("one"), modes=["dense", "sparse"])
+    report, _ = run(suite, dense, tmp_path / "a", tmp_path)
+    assert [result.variant for result in report.results] == ["dense"]
+    report, _ = run(suite, dense, tmp_path / "b", tmp_path, modes=("sparse",))
+    assert "expected one that hash can: dense, bm25" in report.failures[0].error
+    with pytest.raises(ConfigError, match=r"settings\.modes: got 'best'"):
+        run(suite_of(entry("one"), modes=["best"]), dense, tmp_path / "c", tmp_path)
+    report, _ = run(suite, Subject(reranker=WordScorer()), tmp_path / "d", tmp_path)
+    assert "expected an embedding model" in report.failures[0].error
