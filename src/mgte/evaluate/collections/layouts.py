@@ -4,7 +4,7 @@ A layout is a function from the settings to `Parts`. Datasets that are fetched a
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from mgte.errors import ConfigError, DataError
@@ -48,30 +48,26 @@ def _read_beir(config: CollectionConfig, files: DatasetFiles) -> Parts:
 
     Judgements stand beside the documents, or in a dataset of their own.
     """
-    of = f"{config.subset}-" if config.subset else ""
-    split = config.split
     judged = config.data
     if config.queries and not _has_judgements(config, files):
         judged = config.queries
+    revision = config.queries_revision if judged == config.queries else config.revision
+    corpus, asked = (_files_of(config, files, part) for part in ("corpus", "queries"))
+    found = files.find(judged, list(_judgement_patterns(config)), revision=revision)
     return Parts(
-        documents=read_documents(_files_of(config, files, "corpus")),
-        queries=read_asked(_files_of(config, files, "queries")),
-        qrels=read_judgements(
-            files.find(
-                judged,
-                [
-                    *(f"{folder}{split}.tsv*" for folder in (f"{of}qrels/", "qrels/", "")),
-                    f"{of}qrels/{split}*.parquet",
-                    f"{of}qrels/{split}*.jsonl*",
-                    f"data/{split}*.parquet",
-                    f"default/{split}*.parquet",
-                    f"{split}*.jsonl*",
-                    f"**/{split}*.parquet",
-                ],
-                revision=config.queries_revision if judged == config.queries else config.revision,
-            )
-        ),
+        documents=read_documents(corpus), queries=read_asked(asked), qrels=read_judgements(found)
     )
+
+
+def _judgement_patterns(config: CollectionConfig) -> Iterator[str]:
+    of = f"{config.subset}-" if config.subset else ""
+    # MS MARCO's dev split is called "validation" on the hub.
+    for split in (config.split, *(("validation",) if config.split == "dev" else ())):
+        folders = dict.fromkeys((f"{of}qrels/", "qrels/", ""))
+        yield from (f"{folder}{split}.tsv*" for folder in folders)
+        yield from (f"{of}qrels/{split}*.parquet", f"{of}qrels/{split}*.jsonl*")
+        yield from (f"data/{split}*.parquet", f"default/{split}*.parquet")
+        yield from (f"{split}*.jsonl*", f"**/{split}*.parquet")
 
 
 def _has_judgements(config: CollectionConfig, files: DatasetFiles) -> bool:
