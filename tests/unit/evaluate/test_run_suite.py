@@ -101,10 +101,8 @@ def test_changed_data_is_measured_again(tmp_path, beir_folder) -> None:
 
 
 def test_a_failing_task_stops_no_other(tmp_path, beir_folder) -> None:
-    bad = write_folder(
-        tmp_path / "bad", {"d1": ("", "not a nan here")}, {"q": "x"}, {"q": {"d1": 1}}
-    )
-    empty = write_folder(tmp_path / "empty", {}, {"q": "x"}, {"q": {"d1": 1}})
+    write_folder(tmp_path / "bad", {"d1": ("", "not a nan here")}, {"q": "x"}, {"q": {"d1": 1}})
+    write_folder(tmp_path / "empty", {}, {"q": "x"}, {"q": {"d1": 1}})
     unknown = write_folder(tmp_path / "unknown", {"d1": ("", "x")}, {"q": "x"}, {"q": {"d7": 1}})
     twice = shutil.copytree(unknown, tmp_path / "twice")
     (twice / "corpus.jsonl").write_text('{"_id": "d1", "text": "x"}\n' * 2)
