@@ -35,6 +35,9 @@ _METRIC_NAMES = {
     "recall_at_100": "recall@100",
     "answer_recall_at_20": "answer recall@20",
     "v_measure": "V-measure",
+    "macro_f1": "macro F1",
+    "spearman": "Spearman",
+    "pearson": "Pearson",
     "average_precision": "average precision",
 }
 # Settings by which a task measures less than all of its data.

@@ -8,7 +8,7 @@ from mgte.evaluate.page.scales import Scale, linear_scale, log_scale, short_numb
 from mgte.evaluate.page.series import legend, series_colors
 
 _WIDTH, _HEIGHT = 640, 340
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 14, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 26, 46
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
