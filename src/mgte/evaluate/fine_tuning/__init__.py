@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 from mgte.rooms import names_on_first_use
 
 if TYPE_CHECKING:
-    from mgte.evaluate.fine_tuning.averages import GLUE_TASKS, XTREME_R_TASKS, benchmark_average
+    from mgte.evaluate.fine_tuning.averages import (
+        GLUE_TASKS,
+        XTREME_R_TASKS,
+        average_result,
+        benchmark_average,
+    )
     from mgte.evaluate.fine_tuning.config import Setting, Source, Sweep, TestSet, Training
     from mgte.evaluate.fine_tuning.stages import TrainedStage, train_stage
 
 _HOMES = {
     "GLUE_TASKS": "averages",
     "XTREME_R_TASKS": "averages",
+    "average_result": "averages",
     "benchmark_average": "averages",
     "Setting": "config",
     "Source": "config",
@@ -37,6 +43,7 @@ __all__ = [
     "TestSet",
     "TrainedStage",
     "Training",
+    "average_result",
     "benchmark_average",
     "train_stage",
 ]

@@ -24,27 +24,27 @@ class AveragedTask:
 
 # Source: github izhx/nlu-evals, tools/gather_glue.py: no WNLI; matched MNLI only.
 GLUE_TASKS = (
-    AveragedTask(task="cola", metric="matthews"),
-    AveragedTask(task="sst2", metric="accuracy"),
-    AveragedTask(task="mrpc", metric="f1"),
-    AveragedTask(task="stsb", metric="spearman"),
-    AveragedTask(task="qqp", metric="f1"),
-    AveragedTask(task="mnli", metric="accuracy", subset="matched"),
-    AveragedTask(task="qnli", metric="accuracy"),
-    AveragedTask(task="rte", metric="accuracy"),
+    AveragedTask(task="CoLA", metric="matthews"),
+    AveragedTask(task="SST-2", metric="accuracy"),
+    AveragedTask(task="MRPC", metric="f1"),
+    AveragedTask(task="STS-B", metric="spearman"),
+    AveragedTask(task="QQP", metric="f1"),
+    AveragedTask(task="MNLI", metric="accuracy", subset="matched"),
+    AveragedTask(task="QNLI", metric="accuracy"),
+    AveragedTask(task="RTE", metric="accuracy"),
 )
 # Source: the same, tools/gather_xtreme.py: exact match is not averaged.
 XTREME_R_TASKS = (
-    AveragedTask(task="xnli", metric="accuracy"),
-    AveragedTask(task="xcopa", metric="accuracy"),
-    AveragedTask(task="udpos", metric="f1"),
-    AveragedTask(task="wikiann", metric="f1"),
-    AveragedTask(task="xquad", metric="f1"),
-    AveragedTask(task="mlqa", metric="f1"),
-    AveragedTask(task="tydiqa", metric="f1"),
-    AveragedTask(task="mewsli-x", metric="map_at_20"),
-    AveragedTask(task="lareqa", metric="map_at_20"),
-    AveragedTask(task="tatoeba", metric="accuracy"),
+    AveragedTask(task="XNLI", metric="accuracy"),
+    AveragedTask(task="XCOPA", metric="accuracy"),
+    AveragedTask(task="UDPOS", metric="f1"),
+    AveragedTask(task="WikiANN", metric="f1"),
+    AveragedTask(task="XQuAD", metric="f1"),
+    AveragedTask(task="MLQA", metric="f1"),
+    AveragedTask(task="TyDiQA", metric="f1"),
+    AveragedTask(task="Mewsli-X", metric="map_at_20"),
+    AveragedTask(task="LAReQA", metric="map_at_20"),
+    AveragedTask(task="Tatoeba-R", metric="accuracy"),
 )
 
 
@@ -74,3 +74,31 @@ def benchmark_average(
             raise DataError(f"average: no result of {wanted.task!r}, expected all of {len(tasks)}")
         values[wanted.task] = sum(found) / len(found)
     return sum(values.values()) / len(values), values
+
+
+def average_result(
+    results: Sequence[TaskResult], tasks: Sequence[AveragedTask], name: str
+) -> TaskResult:
+    """`benchmark_average` as a result, for reports.
+
+    Args:
+        results: Results of all tasks of a benchmark.
+        tasks: What counts.
+        name: Name of the average: "glue-average" or "xtreme-r-average".
+
+    Returns:
+        A result whose facts hold the value of each task.
+
+    Raises:
+        DataError: A task is missing.
+    """
+    average, values = benchmark_average(results, tasks)
+    return TaskResult(
+        task=name,
+        kind="fine_tuning",
+        main_metric="average",
+        metrics={"average": average},
+        num_items=len(values),
+        split="dev" if name.startswith("glue") else "test",
+        facts={"tasks": dict(values)},
+    )

@@ -33,6 +33,8 @@ class Source:
         delimiter: What stands between columns of "lines"; a "," knows quotes.
         fields: Our name of a field to the file's name, or to a template such as
             "{premise} What was the {question}?".
+        labels: Names of the classes in this source, in the order of the training's; empty means
+            that they are the same.
         start: First row that counts.
         stop: Row before which to stop; None means the end.
     """
@@ -45,6 +47,7 @@ class Source:
     columns: tuple[str, ...] = ()
     delimiter: str = "\t"
     fields: Mapping[str, str] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
     start: int = 0
     stop: int | None = None
 
@@ -161,8 +164,9 @@ class TestSet:
         subset: Name of this set among several of a task, such as "mismatched".
         languages: One set for each; empty means one set.
         documents: Candidates, in retrieval of `positive` ids; None means those of the examples.
-        has_shared_pool: Whether contexts of all languages are candidates for each (LAReQA): what
-            answers a question is its context in any language.
+        has_shared_pool: Whether contexts of all languages are candidates for each (LAReQA).
+        are_translations_right: Whether, in a shared pool, a question's context in any language is
+            right, as in XTREME-R, or only that in its own, as in the mGTE paper's scripts.
         answer_style: Normalisation of answers: SQuAD's, or MLQA's of each language.
     """
 
@@ -174,6 +178,7 @@ class TestSet:
     languages: tuple[str, ...] = ()
     documents: Source | None = None
     has_shared_pool: bool = False
+    are_translations_right: bool = False
     answer_style: Literal["squad", "mlqa"] = "squad"
 
 

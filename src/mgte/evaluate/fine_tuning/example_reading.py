@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mgte.errors import DataError
+from mgte.errors import ConfigError, DataError
 from mgte.evaluate.fine_tuning.config import MethodKind, Source
 from mgte.evaluate.fine_tuning.examples import (
     ChoiceExample,
@@ -29,7 +29,7 @@ def read_examples(
         source: Where rows come from, with its language put in. Its `fields` name: `first`,
             `second` and `label` (classification, regression), `choices` or `choice0`, `choice1`
             ... and `label` (multiple choice), `words` and `tags`, `question`, `context` and
-            `answers`, or `first`, `second` and `positive` (retrieval).
+            `answers`, or `first`, `second` and `positive` (retrieval); `id` is optional.
         method: What examples are for.
         labels: Names of classes or tags.
         root: Folder from which paths count.
@@ -40,11 +40,16 @@ def read_examples(
 
     Raises:
         DataError: A field is missing or means nothing, or no row has a label.
+        ConfigError: The source names more or fewer labels than there are.
     """
     make = _MAKERS[method]
+    if source.labels and labels and len(source.labels) != len(labels):
+        raise ConfigError(f"{source.path}: got {len(source.labels)} labels, expected {len(labels)}")
+    labels = source.labels or labels
     examples = []
     for number, (place, values) in enumerate(read_source(source, root)):
-        row = _Row(place, values, source.fields, str(values.get("id", number)))
+        row_id = str(values.get(source.fields.get("id", "id"), number))
+        row = _Row(place, values, source.fields, row_id)
         example = make(row, labels)
         if example is not None:
             examples.append(example)

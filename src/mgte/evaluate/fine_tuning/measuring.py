@@ -18,6 +18,8 @@ from mgte.evaluate.fine_tuning.methods import Measured, build_method
 from mgte.evaluate.fine_tuning.methods.retrieval import RetrievalMethod, measure_pool
 from mgte.evaluate.fine_tuning.pools import Pool, read_pool
 from mgte.evaluate.fine_tuning.stages import Start, TrainedStage
+from mgte.search import FloatArray
+from mgte.text import Tokenizer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,31 +56,60 @@ def measure_sets(
     Raises:
         DataError: Data is missing or damaged.
     """
+    vectors = _KeptVectors(stage, training, start.tokenizer)
     return [
-        _measure_set(training, stage, test, language, start)
+        _measure_pool(test, language, vectors, start)
+        if training.method == "retrieval"
+        else _measure_set(training, stage, test, language, start)
         for test in tests
         for language in test.languages or ("",)
     ]
+
+
+class _KeptVectors:
+    """Vectors of candidates, kept for the next language, which often has the same ones.
+
+    Args:
+        stage: The trained model.
+        training: What was trained.
+        tokenizer: The encoder's tokenizer.
+    """
+
+    def __init__(self, stage: TrainedStage, training: Training, tokenizer: Tokenizer) -> None:
+        self._model, self._setting = stage.model, training.setting
+        self._method = RetrievalMethod(tokenizer, training.setting)
+        self._texts: tuple[str, ...] = ()
+        self._vectors: FloatArray = np.zeros((0, 0), np.float32)
+
+    def of_queries(self, texts: tuple[str, ...]) -> FloatArray:
+        """Vectors of queries."""
+        return self._encode(texts, is_query=True)
+
+    def of_documents(self, texts: tuple[str, ...]) -> FloatArray:
+        """Vectors of candidates."""
+        if texts != self._texts:
+            self._texts, self._vectors = texts, self._encode(texts, is_query=False)
+        return self._vectors
+
+    def _encode(self, texts: tuple[str, ...], *, is_query: bool) -> FloatArray:
+        items = self._method.encode(texts, is_query=is_query)
+        return np.stack([output[0] for output in predict(self._model, items, self._setting)])
+
+
+def _measure_pool(test: TestSet, language: str, vectors: _KeptVectors, start: Start) -> MeasuredSet:
+    pool = read_pool(test, language, start.root)
+    measured = measure_pool(
+        pool, vectors.of_queries(pool.queries), vectors.of_documents(pool.documents)
+    )
+    return MeasuredSet(
+        test=test, language=language, measured=measured, dataset_hash=_pool_hash(pool)
+    )
 
 
 def _measure_set(
     training: Training, stage: TrainedStage, test: TestSet, language: str, start: Start
 ) -> MeasuredSet:
     method, setting = stage.method, training.setting
-    if isinstance(method, RetrievalMethod):
-        pool = read_pool(test, language, start.root)
-        sides = (
-            method.encode(pool.queries, is_query=True),
-            method.encode(pool.documents, is_query=False),
-        )
-        queries, documents = (
-            np.stack([output[0] for output in predict(stage.model, items, setting)])
-            for items in sides
-        )
-        measured = measure_pool(pool, queries, documents)
-        return MeasuredSet(
-            test=test, language=language, measured=measured, dataset_hash=_pool_hash(pool)
-        )
     if training.method == "spans":
         method = build_method(
             training, start.tokenizer, answer_style=test.answer_style, language=language or "en"

@@ -89,7 +89,7 @@ def linked_pool(examples: Sequence[LinkedExample]) -> Pool:
 
 
 def _shared_pool(test: TestSet, language: str, root: Path) -> Pool:
-    """Questions of one language, contexts of all; the same question's contexts are right."""
+    """Questions of one language, contexts of all."""
     rows: dict[str, int] = {}
     answering: defaultdict[str, set[int]] = defaultdict(set)
     asked: list[QuestionExample] = []
@@ -97,7 +97,8 @@ def _shared_pool(test: TestSet, language: str, root: Path) -> Pool:
         for example in read_examples(test.source.of_language(other), "spans", (), root):
             if isinstance(example, QuestionExample):
                 row = rows.setdefault(example.context, len(rows))
-                answering[example.example_id].add(row)
+                if test.are_translations_right or other == language:
+                    answering[example.example_id].add(row)
                 if other == language:
                     asked.append(example)
     return Pool(

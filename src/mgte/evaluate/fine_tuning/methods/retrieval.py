@@ -20,10 +20,10 @@ from mgte.evaluate.fine_tuning.methods.method import Item, Measured, Outputs, wo
 from mgte.evaluate.fine_tuning.network import Reading
 from mgte.evaluate.fine_tuning.pools import Pool, linked_pool
 from mgte.evaluate.records import WorstItem
+from mgte.search import nearest_rows
 from mgte.text import Tokenizer
 
 DEPTH = 20
-_QUERIES_AT_ONCE = 256
 
 
 class RetrievalMethod:
@@ -98,7 +98,7 @@ def measure_pool(
     Returns:
         "accuracy" (the best candidate is right), "recall_at_20" and "map_at_20".
     """
-    best = _best_rows(queries, documents, DEPTH)
+    best = [ranking.rows for ranking in nearest_rows(queries, documents, DEPTH)]
     relevant = [
         np.isin(row, list(positives)) for row, positives in zip(best, pool.positives, strict=True)
     ]
@@ -134,14 +134,3 @@ def measure_pool(
         worst=worst_items(precision, describe),
         facts={"candidates": len(pool.documents)},
     )
-
-
-def _best_rows(
-    queries: NDArray[np.float32], documents: NDArray[np.float32], depth: int
-) -> list[NDArray[np.int64]]:
-    """Rows of the nearest documents of each query, best first; of equals the earlier row."""
-    found: list[NDArray[np.int64]] = []
-    for start in range(0, len(queries), _QUERIES_AT_ONCE):
-        scores = queries[start : start + _QUERIES_AT_ONCE] @ documents.T
-        found.extend(np.argsort(-scores, axis=1, kind="stable")[:, :depth])
-    return found
