@@ -13,7 +13,7 @@ from mgte.errors import ConfigError, DataError
 from mgte.evaluate.bm25 import bm25_rankings
 from mgte.evaluate.collection import Collection
 from mgte.evaluate.rankings import HybridConfig, complete, hybrid_ranking, rerank, without_own
-from mgte.evaluate.subjects.subject import PairScorer, TextEncoder
+from mgte.evaluate.subjects.subject import PairScorer, Role, TextEncoder
 from mgte.search import (
     FloatArray,
     InvertedLists,
@@ -21,12 +21,14 @@ from mgte.search import (
     TextVectors,
     encode_texts,
     nearest_rows,
+    search_in_parts,
 )
-from mgte.vectors import SparseVectors
+from mgte.vectors import Embeddings, SparseVectors
 
 Mode = Literal["dense", "sparse", "hybrid", "reranked", "bm25"]
 MODES: tuple[Mode, ...] = ("dense", "sparse", "hybrid", "reranked", "bm25")
 Rankings = list[Ranking]
+Pairs = list[tuple[Ranking, Ranking]]
 Value = TypeVar("Value")
 
 _SPARSE_MODES = ("sparse", "hybrid")
@@ -44,6 +46,8 @@ class RetrievalConfig:
         rerank_depth: Documents per query that are reranked: the best of the hybrid ranking, or of
             the dense one where there is no hybrid. Source: mGTE, arXiv 2407.19669, section 4.
         rerank_blend: Share of the first ranking in the reranked one, 0 to 1; see `rerank`.
+        documents_per_part: Documents whose vectors are held at once; larger collections are
+            searched part by part while they are embedded, with the same results.
         max_tokens_per_batch: Token budget of one batch; None means what suits the device.
         show_progress: Progress bars; None means on a terminal, for long work.
     """
@@ -53,11 +57,12 @@ class RetrievalConfig:
     top_k: int = 1000
     rerank_depth: int = 100
     rerank_blend: float = 0.0
+    documents_per_part: int = 500_000
     max_tokens_per_batch: int | None = None
     show_progress: bool | None = None
 
     def __post_init__(self) -> None:
-        for name in ("top_k", "rerank_depth"):
+        for name in ("top_k", "rerank_depth", "documents_per_part"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, expected at least 1")
         if not 0.0 <= self.rerank_blend <= 1.0:
@@ -133,52 +138,97 @@ class Search:
     def _by_vectors(self, wanted: Sequence[Mode]) -> dict[Mode, Rankings]:
         # A reranker that stands on a model with sparse weights reranks its hybrid ranking.
         is_sparse = self._encoder.has_sparse and bool({*_SPARSE_MODES, "reranked"} & {*wanted})
-        queries, documents = self._timed("embed", lambda: self._embed(sparse=is_sparse))
-        found: dict[Mode, Rankings] = {}
-        depth = self._config.top_k + self._collection.num_left_out
-        if queries.dense is None or documents.dense is None:
-            raise DataError(f"{self._collection.name}: the model gave no dense vectors")
-        q, d = queries.dense, documents.dense
-        device = self._encoder.device
-        found["dense"] = self._timed(
-            "dense", lambda: self._others(nearest_rows(q, d, depth, device=device))
-        )
-        if queries.sparse is not None and documents.sparse is not None:
-            weights, lists = queries.sparse, InvertedLists(documents.sparse)
-            found["sparse"] = self._timed(
-                "sparse", lambda: self._others(lists.best_rows(weights, depth))
-            )
-            pairs = list(zip(found["dense"], found["sparse"], strict=True))
-            if self._config.hybrid.missing == "computed":
-                pairs = list(_completed(pairs, (q, d), weights, lists))
+        is_large = len(self._collection.documents) > self._config.documents_per_part
+        search = self._search_in_parts if is_large else self._search_at_once
+        found, pairs = search(sparse=is_sparse)
+        if pairs:
             found["hybrid"] = [
                 hybrid_ranking(dense, sparse, self._config.hybrid, self._config.top_k)
                 for dense, sparse in pairs
             ]
         return found
 
+    def _search_at_once(self, *, sparse: bool) -> tuple[dict[Mode, Rankings], Pairs]:
+        """Rankings, and those that the hybrid adds: none without sparse weights."""
+        queries, documents = self._timed("embed", lambda: self._embed(sparse=sparse))
+        depth = self._config.top_k + self._collection.num_left_out
+        q, d = self._dense(queries), self._dense(documents)
+        device = self._encoder.device
+        found: dict[Mode, Rankings] = {}
+        found["dense"] = self._timed(
+            "dense", lambda: self._others(nearest_rows(q, d, depth, device=device))
+        )
+        if queries.sparse is None or documents.sparse is None:
+            return found, []
+        weights, lists = queries.sparse, InvertedLists(documents.sparse)
+        found["sparse"] = self._timed(
+            "sparse", lambda: self._others(lists.best_rows(weights, depth))
+        )
+        pairs = list(zip(found["dense"], found["sparse"], strict=True))
+        if self._config.hybrid.missing == "computed":
+            pairs = _completed(pairs, (q, d), weights, lists)
+        return found, pairs
+
+    def _search_in_parts(self, *, sparse: bool) -> tuple[dict[Mode, Rankings], Pairs]:
+        """The same without the vectors of all documents at once."""
+        if sparse and self._config.hybrid.missing == "computed":
+            count = len(self._collection.documents)
+            raise ConfigError(
+                f"hybrid.missing: got 'computed' for {count:,} documents, "
+                "which are searched in parts, expected 'zero'",
+                hint="or raise documents_per_part, if memory allows",
+            )
+        queries = self._timed("embed", lambda: self._embed_queries(sparse=sparse))
+        self._dense(queries)
+        parts = search_in_parts(
+            partial(self._encode, role="document", sparse=sparse),
+            queries,
+            [document.full_text for document in self._collection.documents],
+            self._config.top_k + self._collection.num_left_out,
+            device=self._encoder.device,
+            texts_per_part=self._config.documents_per_part,
+        )
+        self.num_documents_cut = parts.num_truncated
+        for name, seconds in parts.seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        found: dict[Mode, Rankings] = {"dense": self._others(parts.dense or [])}
+        if parts.sparse is None:
+            return found, []
+        found["sparse"] = self._others(parts.sparse)
+        return found, list(zip(found["dense"], found["sparse"], strict=True))
+
+    def _dense(self, vectors: TextVectors) -> FloatArray:
+        if vectors.dense is None:
+            raise DataError(f"{self._collection.name}: the model gave no dense vectors")
+        return vectors.dense
+
     def _others(self, rankings: Rankings) -> Rankings:
         """The best documents that are not the query itself, or excluded for it."""
         return without_own(rankings, self._collection, self._config.top_k)
 
     def _embed(self, *, sparse: bool) -> tuple[TextVectors, TextVectors]:
-        queries = encode_texts(
-            partial(self._encoder.encode, role="query", sparse=sparse),
-            [query.text for query in self._collection.queries],
-        )
+        queries = self._embed_queries(sparse=sparse)
         documents = encode_texts(
-            partial(self._encoder.encode, role="document", sparse=sparse),
+            partial(self._encode, role="document", sparse=sparse),
             [document.full_text for document in self._collection.documents],
         )
-        self.num_queries_cut = queries.num_truncated
         self.num_documents_cut = documents.num_truncated
-        return self._narrowed(queries), self._narrowed(documents)
+        return queries, documents
 
-    def _narrowed(self, vectors: TextVectors) -> TextVectors:
-        if self._config.dim is None or vectors.dense is None:
-            return vectors
-        dense = narrowed(vectors.dense, self._config.dim, is_cosine=self._encoder.is_cosine)
-        return replace(vectors, dense=dense)
+    def _embed_queries(self, *, sparse: bool) -> TextVectors:
+        queries = encode_texts(
+            partial(self._encode, role="query", sparse=sparse),
+            [query.text for query in self._collection.queries],
+        )
+        self.num_queries_cut = queries.num_truncated
+        return queries
+
+    def _encode(self, texts: Sequence[str], *, role: Role, sparse: bool) -> Embeddings:
+        found = self._encoder.encode(texts, role=role, sparse=sparse)
+        if self._config.dim is None or found.dense is None:
+            return found
+        dense = narrowed(found.dense, self._config.dim, is_cosine=self._encoder.is_cosine)
+        return replace(found, dense=dense)
 
     def _rerank(self, first: Rankings, reranker: PairScorer) -> Rankings:
         reranked: Rankings = []
@@ -237,7 +287,7 @@ def _completed(
     dense: tuple[FloatArray, FloatArray],
     weights: SparseVectors,
     lists: InvertedLists,
-) -> Sequence[tuple[Ranking, Ranking]]:
+) -> Pairs:
     """Both rankings of every query over the documents of either."""
     queries, documents = dense
     done = []
