@@ -143,7 +143,7 @@ class ClusteringTask:
         vectors = measuring.vectors([item.text for item in texts])
         with timed(measuring.seconds, "score"):
             clusterings = self._clusterings(vectors, len(names), draw, context.seed)
-            values = _agreement(clusterings, labels)
+            values = agreement(clusterings, labels)
         metrics = {name: float(np.mean(found)) for name, found in values.items()}
         return TaskResult(
             task=self.name,
@@ -186,7 +186,19 @@ class ClusteringTask:
         return found
 
 
-def _agreement(clusterings: Sequence[Clustering], labels: IntArray) -> dict[str, list[float]]:
+def agreement(clusterings: Sequence[Clustering], labels: IntArray) -> dict[str, list[float]]:
+    """How well clusters meet classes.
+
+    Args:
+        clusterings: Samples with their clusters.
+        labels: Class of each text, `[num_texts]`.
+
+    Returns:
+        "v_measure" and "ami" (adjusted mutual information), one value per sample.
+
+    Raises:
+        BackendUnavailableError: scikit-learn is not installed.
+    """
     metrics = foreign("sklearn.metrics")
     return {
         "v_measure": [

@@ -13,8 +13,8 @@ from mgte.evaluate.records import TaskKind, TaskResult, WorstItem
 from mgte.evaluate.significance import bootstrap_interval
 from mgte.evaluate.subjects.subject import Subject
 from mgte.evaluate.tasks.similarities import (
+    average_precision_pulls,
     paired_similarities,
-    precision_at_positives,
     threshold_metrics,
 )
 from mgte.evaluate.tasks.task import TaskContext
@@ -76,8 +76,8 @@ class PairClassificationTask:
     """Average precision of similarities. Source: mteb, `AbsTaskPairClassification`.
 
     For the cosine, the dot product, and Manhattan and Euclidean distances: average precision, and
-    accuracy and F1 at the threshold that suits them best. The value of a positive pair is the
-    precision at its similarity; their mean is the average precision.
+    accuracy and F1 at the threshold that suits them best. Values per pair are its pull on the
+    average precision of the cosine (its influence function), whose mean is exactly that number.
 
     Args:
         config: Settings.
@@ -144,8 +144,7 @@ class PairClassificationTask:
             }
             for metric in ("ap", "accuracy", "f1"):
                 metrics[f"max_{metric}"] = max(metrics[f"{name}_{metric}"] for name in similarities)
-            precisions = precision_at_positives(similarities["cosine"], is_positive)
-        positives = [pair for pair in pairs if pair.is_positive]
+            pulls = average_precision_pulls(similarities["cosine"], is_positive)
         return TaskResult(
             task=self.name,
             kind="pair_classification",
@@ -155,11 +154,11 @@ class PairClassificationTask:
             split=self.config.data.split,
             subset=part.subset,
             language=part.language,
-            interval=bootstrap_interval(precisions, seed=context.seed),
-            per_item={p.item_id: float(v) for p, v in zip(positives, precisions, strict=True)},
+            interval=bootstrap_interval(pulls, seed=context.seed),
+            per_item={p.item_id: float(v) for p, v in zip(pairs, pulls, strict=True)},
             worst=_worst(pairs, is_positive, similarities["cosine"]),
             facts=measuring.facts(
-                num_positive=len(positives), positive_share=float(is_positive.mean())
+                num_positive=int(is_positive.sum()), positive_share=float(is_positive.mean())
             ),
             settings=task_settings(self.config, context),
             seconds=measuring.seconds,

@@ -1,7 +1,5 @@
 """Similarities of paired vectors, and what they say of pairs with labels."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -79,22 +77,35 @@ def threshold_metrics(
     }
 
 
-def precision_at_positives(
+def average_precision_pulls(
     similarities: NDArray[np.float64], is_positive: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Share of positive pairs among all that are at least as alike, for every positive pair.
+    """Each pair's pull on the average precision.
+
+    Average precision is the mean, over positive pairs, of the share of positive ones among all
+    that are at least as alike. A pair's pull is that mean plus its influence function: how the
+    mean changes with the pair's weight, times the number of pairs. Source: Efron and Tibshirani,
+    An Introduction to the Bootstrap.
 
     Args:
-        similarities: `[num_pairs]`.
+        similarities: `[num_pairs]`, more is more alike.
         is_positive: `[num_pairs]`.
 
     Returns:
-        float64 `[num_positive]`; their mean is the average precision.
+        float64 `[num_pairs]`; their mean is the average precision. One value may lie outside 0..1.
     """
-    rising: NDArray[Any] = np.sort(similarities)
-    rising_positive = np.sort(similarities[is_positive])
-    wanted = similarities[is_positive]
-    at_least = len(rising) - np.searchsorted(rising, wanted, side="left")
-    positive = len(rising_positive) - np.searchsorted(rising_positive, wanted, side="left")
-    shares: NDArray[np.float64] = positive / at_least
-    return shares
+    rising, rising_positive = np.sort(similarities), np.sort(similarities[is_positive])
+    count, num_positive = len(rising), len(rising_positive)
+    # Of each positive pair, from the least alike: pairs, and positive ones, at least as alike.
+    taken = count - np.searchsorted(rising, rising_positive, side="left")
+    hits = num_positive - np.searchsorted(rising_positive, rising_positive, side="left")
+    precision = hits / taken
+    mean = float(precision.mean())
+    gain = np.concatenate([[0.0], np.cumsum(1.0 / taken)])
+    loss = np.concatenate([[0.0], np.cumsum(hits / taken**2)])
+    # A pair stands above all positive pairs that are at most as alike.
+    below = np.searchsorted(rising_positive, similarities, side="right")
+    own = precision[np.minimum(below, num_positive) - 1]
+    change = np.where(is_positive, own + gain[below] - mean, 0.0) - loss[below]
+    pulls: NDArray[np.float64] = mean + change * (count / num_positive)
+    return pulls

@@ -41,7 +41,7 @@ def text_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[str, str]]
                 text = raw.removesuffix(b"\n").removesuffix(b"\r").decode(encoding)
                 yield f"{path}:{number}", text
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}:{number + 1}: byte {error.start} is not {encoding}") from error
+        raise DataError(f"{path}:{number}: byte {error.start} is not {encoding}") from error
     except (OSError, EOFError, lzma.LZMAError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     if number == 0:
