@@ -5,7 +5,7 @@ The numbers are in `published.yaml`. Loads no torch.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,8 @@ class Part:
         queries: Queries of the whole collection; 0 where it is not checked.
         documents: Its documents; 0 where they are not checked.
         split: Part of the data that is measured; "" means the benchmark's.
+        members: Collections of which it is the mean, where it is one.
+        num_subsets: Number of subsets, such as languages, of which it is the mean, where it is one.
     """
 
     names: tuple[str, ...] = ()
@@ -36,6 +38,8 @@ class Part:
     queries: int = 0
     documents: int = 0
     split: str = ""
+    members: tuple[str, ...] = ()
+    num_subsets: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +52,7 @@ class Benchmark:
         kind: Kind of its tasks; "" where it has several.
         metric: Published metric; "" for each task's main one.
         split: Part of the data; "" where it is not checked.
+        max_length: Longest text in tokens, whatever the model takes; 0 means the model's.
         is_mean: Whether its number is the plain mean over its parts.
         parts: Name to collection.
         languages: Parts that are languages.
@@ -58,6 +63,7 @@ class Benchmark:
     kind: TaskKind | Literal[""] = ""
     metric: str = ""
     split: str = ""
+    max_length: int = 0
     is_mean: bool = False
     parts: Mapping[str, Part] = field(default_factory=dict)
     languages: tuple[str, ...] = ()
@@ -94,6 +100,7 @@ class Table:
         max_length: Longest text in tokens; 0 means the model's.
         first_stage: Model whose candidates were reranked; "" where nothing was.
         first_variant: How that model ranked.
+        requires: Settings or facts that a result must not contradict.
     """
 
     source: str
@@ -104,6 +111,7 @@ class Table:
     max_length: int = 0
     first_stage: str = ""
     first_variant: str = "dense"
+    requires: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,10 +136,12 @@ class Place:
     Attributes:
         benchmark: Name of the benchmark.
         part: Name of its part; "" for the whole.
+        member: What of the part, where that is a mean itself; "" for the whole part.
     """
 
     benchmark: str
     part: str = ""
+    member: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,6 +159,7 @@ class Published:
         max_length: Longest text in tokens; 0 where it is not checked.
         first_stage: Model whose candidates were reranked.
         first_variant: How that model ranked.
+        requires: Settings or facts that a result must not contradict.
     """
 
     model: str
@@ -161,6 +172,7 @@ class Published:
     max_length: int = 0
     first_stage: str = ""
     first_variant: str = ""
+    requires: Mapping[str, Any] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=1)
@@ -195,15 +207,21 @@ def place_of(result: TaskResult) -> Place | None:
     Returns:
         The place; None where the task is of no benchmark with published numbers.
     """
-    places = _places()
+    places, benchmarks = _places(), publications().benchmarks
     subset = "" if result.subset in _WHOLE else result.subset
-    # A language of many is no mean over them, so a subset never stands for the whole.
     keys = [result.task + subset] if subset else [result.task + result.language, result.task]
     for key in map(_folded, keys):
         place = places.get(key)
-        if place and publications().benchmarks[place.benchmark].kind in ("", result.kind):
+        if place and benchmarks[place.benchmark].kind in ("", result.kind):
             return place
-    return None
+    # A language of many is no mean over them: it is a member of its part, or has no place.
+    whole = places.get(_folded(result.task))
+    if not subset or whole is None or not whole.part:
+        return None
+    benchmark = benchmarks[whole.benchmark]
+    is_mean = whole.part in benchmark.parts and benchmark.parts[whole.part].num_subsets > 0
+    is_member = is_mean and benchmark.kind in ("", result.kind)
+    return replace(whole, member=subset) if is_member else None
 
 
 def published_numbers(model: str, variant: str, place: Place) -> tuple[Published, ...]:
@@ -251,9 +269,12 @@ def _numbers(table: Table) -> Iterator[Published]:
                 value=round(value / 100, 10) if table.unit == "percent" else float(value),
                 source=table.source,
                 setting=table.setting,
-                max_length=table.max_length or everything.models[model].max_length,
+                max_length=table.max_length
+                or everything.benchmarks[benchmark].max_length
+                or everything.models[model].max_length,
                 first_stage=table.first_stage,
                 first_variant=table.first_variant if table.first_stage else "",
+                requires=table.requires,
             )
 
 
@@ -272,6 +293,9 @@ def _places() -> dict[str, Place]:
             for alias in dict.fromkeys((key, *part.names)):
                 for front in (*fronts, *([""] if part.stands_alone else [])):
                     found.setdefault(_folded(front + alias), place)
+                    for member in part.members:
+                        inside = replace(place, member=member)
+                        found.setdefault(_folded(front + alias + member), inside)
     return found
 
 

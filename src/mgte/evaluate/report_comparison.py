@@ -10,7 +10,7 @@ from mgte.evaluate.page.elements import Markup, element, joined
 from mgte.evaluate.page.tables import Cell, number_cell, sortable_table
 from mgte.evaluate.records import TaskKind
 from mgte.evaluate.report_markdown import cell, number_text, table
-from mgte.evaluate.report_rows import KIND_TITLES
+from mgte.evaluate.report_row import KIND_TITLES
 from mgte.text import replace_text
 
 _HEADER = (
@@ -102,7 +102,7 @@ def comparison_html(comparison: Comparison) -> str:
 
 
 def _summary(comparison: Comparison) -> str:
-    counts = {name: comparison.count(name) for name in ("better", "worse", "same", "untested")}  # type: ignore[arg-type]
+    counts = {name: comparison.count(name) for name in ("better", "worse", "same", "untested")}
     return (
         f"{len(comparison.rows)} values in both: B is better in {counts['better']}, worse in "
         f"{counts['worse']}, no difference is shown in {counts['same']}; {counts['untested']} not "
@@ -147,7 +147,7 @@ def _kind_section(kind: TaskKind, rows: Sequence[ComparedRow]) -> Markup:
                 *(Cell(content=text) for text in texts[:3]),
                 *(number_cell(n, text) for n, text in zip(numbers, texts[3:6], strict=True)),
                 Cell(content=texts[6], is_number=True),
-                number_cell(row.test and row.test.p_permutation, texts[7]),
+                number_cell(None if row.test is None else row.test.p_permutation, texts[7]),
                 number_cell(row.p_adjusted, texts[8]),
                 Cell(content=texts[9], is_number=True),
                 Cell(content=texts[10], role=role),

@@ -15,7 +15,8 @@ from mgte.evaluate.page.result_sections import (
     length_section,
 )
 from mgte.evaluate.records import Report, TaskKind
-from mgte.evaluate.report_rows import KIND_TITLES, ReportRow, metric_name, rows_by_kind
+from mgte.evaluate.report_row import KIND_TITLES, ReportRow, metric_name
+from mgte.evaluate.report_rows import rows_by_kind
 from mgte.text import replace_text
 
 

@@ -12,7 +12,7 @@ from mgte.evaluate.report_facts import (
     shared_settings,
     truncation,
 )
-from mgte.evaluate.report_rows import metric_name, task_label
+from mgte.evaluate.report_row import metric_name, task_label
 
 _MOST_WORST = 20
 

@@ -8,10 +8,10 @@ from mgte.evaluate.page.points import line_chart
 from mgte.evaluate.page.tables import Cell, number_cell, sortable_table
 from mgte.evaluate.published import all_published, publications
 from mgte.evaluate.records import Report, TaskResult
-from mgte.evaluate.report_rows import metric_name
+from mgte.evaluate.report_row import metric_name
 
 # What a result of an efficiency task measured, as its facts tell it, to the fact on the x axis.
-_LINES = {"encoding": ("length", "longest text in tokens"), "search": ("width", "width")}
+_LINES = {"encoding": ("length", "longest text in tokens"), "search": ("search_width", "width")}
 
 
 def efficiency_section(report: Report) -> Markup:
@@ -31,7 +31,9 @@ def efficiency_section(report: Report) -> Markup:
     parts = []
     for (task, measure), results in tasks.items():
         parts.append(element("h3", f"{task}: {metric_name(results[0].main_metric)}"))
-        parts.append(_lines(results, *_LINES[measure]) if measure in _LINES else _bars(results))
+        fact, name = _LINES.get(measure, ("", ""))
+        has_line = all(fact in result.facts for result in results)
+        parts.append(_lines(results, fact, name) if has_line else _bars(results))
     parts += [element("h3", "Published times"), published_times()]
     return joined(parts)
 

@@ -9,7 +9,7 @@ from mgte.evaluate.page.tables import Cell, number_cell, sortable_table
 from mgte.evaluate.records import Report, TaskResult
 from mgte.evaluate.report_groups import groups_by_language, groups_by_length, item_lengths
 from mgte.evaluate.report_markdown import difference_text, number_text, value_text
-from mgte.evaluate.report_rows import KIND_TITLES, ReportRow, metric_name, task_label
+from mgte.evaluate.report_row import KIND_TITLES, ReportRow, metric_name, task_label
 
 _HEADER = ("Task", "Variant", "Metric", "Value", "95 % interval", "Items")
 _PUBLISHED = ("Published", "Difference", "Source and protocol")
@@ -88,12 +88,8 @@ def length_section(report: Report) -> Markup:
 
 def curve_section(report: Report) -> Markup:
     """Quality against bytes per document and time per query; empty without such results."""
-    tasks: dict[str, list[TaskResult]] = {}
-    for result in report.results:
-        if is_of_curve(result):
-            tasks.setdefault(task_label(result), []).append(result)
     parts = []
-    for task, results in tasks.items():
+    for task, results in curve_results(report).items():
         quality = metric_name(results[0].main_metric)
         charts = [
             scatter_chart(points, name, quality)
@@ -101,11 +97,43 @@ def curve_section(report: Report) -> Markup:
                 ("bytes_per_document", "bytes per document"),
                 ("ms_per_query", "ms per query"),
             )
-            if (points := _curve_points(results, fact))
+            if (points := curve_points(results, fact))
         ]
         parts += [element("h3", task), element("div", *charts, class_="grid-of-charts")]
         parts.append(_curve_table(results, task))
     return joined(parts)
+
+
+def curve_results(report: Report) -> dict[str, list[TaskResult]]:
+    """Task to its results at several widths and precisions; empty where there are none."""
+    tasks: dict[str, list[TaskResult]] = {}
+    for result in report.results:
+        if is_of_curve(result):
+            tasks.setdefault(task_label(result), []).append(result)
+    return tasks
+
+
+def curve_points(results: Sequence[TaskResult], fact: str) -> list[Point]:
+    """Points of a curve: quality over a cost.
+
+    Args:
+        results: Results of one curve task.
+        fact: The fact that is the cost, "bytes_per_document" or "ms_per_query".
+
+    Returns:
+        One point per result that has the fact.
+    """
+    return [
+        Point(
+            series=str(result.facts["precision"]),
+            x=float(result.facts[fact]),
+            y=result.main,
+            label=str(result.facts["width"]),
+            detail=f"{result.variant}: {result.main:.4f}, {result.facts[fact]:g}",
+        )
+        for result in results
+        if float(result.facts.get(fact, 0)) > 0
+    ]
 
 
 def is_of_curve(result: TaskResult | None) -> bool:
@@ -184,20 +212,6 @@ def _length_chart(task: str, results: Sequence[TaskResult]) -> Markup:
     metric = metric_name(results[0].main_metric)
     chart = line_chart(series, places, f"{name} (items)", metric)
     return element("div", element("h3", task), chart)
-
-
-def _curve_points(results: Sequence[TaskResult], fact: str) -> list[Point]:
-    return [
-        Point(
-            series=str(result.facts["precision"]),
-            x=float(result.facts[fact]),
-            y=result.main,
-            label=str(result.facts["width"]),
-            detail=f"{result.variant}: {result.main:.4f}, {result.facts[fact]:g}",
-        )
-        for result in results
-        if float(result.facts.get(fact, 0)) > 0
-    ]
 
 
 def _curve_table(results: Sequence[TaskResult], task: str) -> Markup:

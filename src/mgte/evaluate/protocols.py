@@ -1,0 +1,122 @@
+"""Whether a number of ours may stand beside a published one: what differs in the protocol.
+
+Loads no torch.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mgte.evaluate.published import (
+    Place,
+    Published,
+    publications,
+    published_model,
+    published_numbers,
+)
+from mgte.evaluate.records import Report, TaskResult
+from mgte.evaluate.report_row import metric_name
+
+# Settings by which a task measures less than all of its data.
+_CUTS = ("max_queries", "max_documents", "max_items", "max_pairs")
+_TRUNCATED = ("num_documents_truncated", "num_queries_truncated")
+# Documents may be counted with or without empty ones.
+_SIZE_TOLERANCE = 0.01
+
+
+def numbers_beside(variant: str, place: Place | None, report: Report) -> tuple[Published, ...]:
+    """Published numbers of what a row shows.
+
+    Args:
+        variant: How the models were used; "bm25" is BM25's whoever reports it, "reranked" the
+            reranker's.
+        place: What was measured; None for what nothing was published for.
+        report: The report, for its models.
+
+    Returns:
+        The numbers.
+    """
+    if place is None:
+        return ()
+    model = {"bm25": "bm25", "reranked": report.reranker}.get(variant, report.model)
+    return published_numbers(model, variant, place)
+
+
+def protocol_differences(
+    result: TaskResult, report: Report, published: Published
+) -> tuple[str, ...]:
+    """What differs between how we measured and how a published number was.
+
+    Args:
+        result: Ours.
+        report: The report that it stands in.
+        published: The published number.
+
+    Returns:
+        One short phrase per difference; empty where the numbers may be compared.
+    """
+    return (
+        *_data_differences(result, published),
+        *_setting_differences(result, report, published),
+        *_first_stage_differences(result, report, published),
+    )
+
+
+def _data_differences(result: TaskResult, published: Published) -> Iterator[str]:
+    benchmark = publications().benchmarks[published.place.benchmark]
+    part = benchmark.parts.get(published.place.part)
+    if (published.metric or result.main_metric) not in result.metrics:
+        yield f"published is {metric_name(published.metric)}"
+    split = (part.split if part else "") or benchmark.split
+    if split and result.split != split:
+        yield f"published on {split}"
+    asked = {**result.settings, **(result.settings.get("task") or {})}
+    cuts = [f"{name} {asked[name]}" for name in _CUTS if asked.get(name)]
+    if cuts:
+        yield f"measured with {', '.join(cuts)}"
+    if part is None:
+        return
+    documents = result.facts.get("num_documents", 0)
+    for measured, whole, what in (
+        (result.num_items, part.queries, "queries"),
+        (documents, part.documents, "documents"),
+    ):
+        if measured and whole and abs(measured - whole) > _SIZE_TOLERANCE * whole:
+            yield f"{measured:,} of {whole:,} {what}"
+
+
+def _setting_differences(result: TaskResult, report: Report, published: Published) -> Iterator[str]:
+    settings = {**report.settings, **result.settings}
+    max_length, dim = settings.get("max_length"), settings.get("dim") or settings.get("width")
+    told = {**dict(_flat(settings)), **result.facts}
+    for name, value in published.requires.items():
+        if name in told and told[name] != value:
+            yield f"{name.replace('_', ' ')}: {told[name]}, published with {value}"
+    if published.variant == "bm25":
+        return
+    # Where no text was cut, the limit changed nothing.
+    was_cut = any(result.facts.get(name, 1) for name in _TRUNCATED)
+    if published.max_length and max_length and max_length < published.max_length and was_cut:
+        yield f"at most {max_length:,} tokens, published with {published.max_length:,}"
+    if dim and "@" not in result.variant:
+        yield f"first {dim} dimensions"
+
+
+def _first_stage_differences(
+    result: TaskResult, report: Report, published: Published
+) -> Iterator[str]:
+    if not published.first_stage:
+        return
+    if published_model(report.model) != published.first_stage:
+        yield f"published on candidates of {published.first_stage}"
+    ranking = result.facts.get("first_stage", result.settings.get("first_stage", "unknown"))
+    if ranking != published.first_variant:
+        yield f"published on {published.first_variant} candidates, these are {ranking}"
+
+
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Settings by the last part of their path."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value)
+        else:
+            yield name, value
