@@ -1,5 +1,6 @@
 """Averages of a benchmark, as mteb's leaderboard has them: by type of task, and over all."""
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -66,14 +67,12 @@ def _score(task: Any, results: Mapping[str, Any]) -> float | None:
         return None
     values: list[float] = []
     for split in task.eval_splits:
-        by_subset = {
-            scores["hf_subset"]: scores["main_score"] for scores in found.scores.get(split, ())
-        }
+        kept = found.scores.get(split, ())
+        by_subset = {scores["hf_subset"]: float(scores["main_score"]) for scores in kept}
         wanted = ["default"] if task.is_aggregate else task.hf_subsets
-        values += [by_subset.get(subset) for subset in wanted]
-    if not values or any(value is None or value != value for value in values):
-        return None
-    return _mean(values)
+        values += [by_subset.get(subset, math.nan) for subset in wanted]
+    mean = _mean(values) if values else math.nan
+    return None if math.isnan(mean) else mean
 
 
 def _mean(values: Sequence[float]) -> float:

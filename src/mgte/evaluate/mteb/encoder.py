@@ -130,10 +130,10 @@ class MtebEncoder:
         return (self._prepared(embeddings1) * self._prepared(embeddings2)).sum(dim=1)
 
     def _prepared(self, embeddings: Any) -> Tensor:
-        vectors = torch.atleast_2d(torch.as_tensor(embeddings).float())
+        vectors: Tensor = torch.atleast_2d(torch.as_tensor(embeddings).float())
         # mteb may change vectors between encoding and comparing, as where it quantises them.
         if self._encoder.is_cosine:
-            return torch.nn.functional.normalize(vectors, dim=1)
+            vectors = torch.nn.functional.normalize(vectors, dim=1)
         return vectors
 
 
