@@ -7,7 +7,7 @@ from mgte.search.mine_negatives import Mined, Teacher, mine_negatives
 from mgte.search.mining_report import Candidate, MiningReport
 from mgte.search.mining_rules import MiningConfig
 from mgte.search.nearest import DocumentVectors, check_vectors, nearest_rows
-from mgte.search.parts import FoundInParts, search_in_parts
+from mgte.search.parts import FoundInParts, merge_rankings, search_in_parts
 from mgte.search.ranking import FloatArray, IntArray, Ranking, rank_positive, rank_rows
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "comparing_device",
     "encode_texts",
     "is_collection",
+    "merge_rankings",
     "mine_negatives",
     "nearest_rows",
     "rank_positive",

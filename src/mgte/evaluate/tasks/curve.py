@@ -1,0 +1,113 @@
+"""CurveTask: a collection at every width and precision of its vectors."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from mgte.errors import ConfigError
+from mgte.evaluate.collection import Collection, OwnDocuments, read_collection
+from mgte.evaluate.collections import CollectionConfig, DatasetFiles, load_collection
+from mgte.evaluate.curve import CurveConfig, measure_curve
+from mgte.evaluate.records import TaskKind, TaskResult
+from mgte.evaluate.subjects.subject import Subject
+from mgte.evaluate.tasks.data_paths import existing_path
+from mgte.evaluate.tasks.retrieval import collection_hash
+from mgte.evaluate.tasks.task import TaskContext
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CurveTaskConfig:
+    """A collection, and the points of its curve.
+
+    Attributes:
+        name: Name of the task.
+        kind: Always "curve".
+        data: BEIR folder below the data root; "" where `collection` says what is searched.
+        collection: A published collection, from the hub or a folder of its layout.
+        split: Which judgements of the folder.
+        language: Language of the texts, for reports.
+        max_queries: Queries used at most, drawn at random; 0 means all.
+        max_documents: Documents used at most beside the judged ones, drawn at random; 0 means all.
+        own_documents: Which document is the query itself; see `make_collection`.
+        curve: Widths, precisions and metric; its seed is the run's.
+    """
+
+    name: str
+    kind: Literal["curve"] = "curve"
+    data: str = ""
+    collection: CollectionConfig | None = None
+    split: str = "test"
+    language: str = ""
+    max_queries: int = 0
+    max_documents: int = 0
+    own_documents: OwnDocuments = "same-text"
+    curve: CurveConfig = field(default_factory=CurveConfig)
+
+    def __post_init__(self) -> None:
+        if bool(self.data) == (self.collection is not None):
+            raise ConfigError("data: expected either data or collection, and not both")
+        if self.collection is not None and self.collection.subsets:
+            raise ConfigError("collection.subsets: got several, expected one subset per curve")
+
+
+class CurveTask:
+    """Quality against width, bytes per document and time per query.
+
+    Args:
+        config: What is measured.
+        root: Folder from which its path counts.
+    """
+
+    def __init__(self, config: CurveTaskConfig, root: Path) -> None:
+        self._config = config
+        self._root = root
+
+    @property
+    def name(self) -> str:
+        """Name of the task."""
+        return self._config.name
+
+    @property
+    def kind(self) -> TaskKind:
+        """Always "retrieval"."""
+        return "retrieval"
+
+    def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
+        """Embed the collection once, and search it at every point.
+
+        Args:
+            subject: What is measured; has an encoder.
+            context: How.
+
+        Returns:
+            One result per width and precision.
+
+        Raises:
+            DataError: The collection is not there or damaged, or the model gives NaN.
+            ConfigError: The subject has no encoder, or a width is beyond it.
+            BackendUnavailableError: pytrec_eval is not installed.
+        """
+        encoder = subject.wanted_encoder(self.name)
+        collection = self._read(context.seed)
+        return measure_curve(
+            encoder,
+            collection,
+            replace(self._config.curve, seed=context.seed),
+            name=self.name,
+            language=self._config.language,
+            dataset_hash=collection_hash(collection),
+        )
+
+    def _read(self, seed: int) -> Collection:
+        config = self._config
+        if config.collection is not None:
+            files = DatasetFiles(self._root)
+            return load_collection(config.collection, files, name=self.name, seed=seed)
+        return read_collection(
+            existing_path(self._root, config.data, self.name),
+            split=config.split,
+            max_queries=config.max_queries,
+            max_documents=config.max_documents,
+            own_documents=config.own_documents,
+            seed=seed,
+        )
