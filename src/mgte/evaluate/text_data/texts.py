@@ -51,8 +51,8 @@ def label_order(*parts: Sequence[LabelledText], labels: Sequence[str] = ()) -> t
     """The classes in the order in which they are numbered.
 
     Args:
-        parts: Texts.
         labels: Their order, where the data's settings say it.
+        parts: Texts.
 
     Returns:
         `labels`, else all classes of the texts: by value if all are numbers, else by name.
