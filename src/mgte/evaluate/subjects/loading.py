@@ -149,8 +149,10 @@ def load_scorer(model: str, options: SubjectOptions) -> PairScorer:
         return ServerScorer(
             client, name, batch_size=options.batch_size, show_progress=options.show_progress
         )
+    settings = asdict(load)
+    settings.pop("is_causal")  # rerankers read it from their files
     return RerankerSubject(
-        Reranker.load(model, **asdict(load)),
+        Reranker.load(model, **settings),
         max_tokens_per_batch=options.max_tokens_per_batch,
         show_progress=options.show_progress,
     )

@@ -1,0 +1,187 @@
+"""`mgte evaluate --suite`: the tasks of a suite, a report on them, and what the suites are."""
+
+import argparse
+import re
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mgte.cli.evaluate_collections import FAILED
+from mgte.cli.evaluate_options import load_models, retrieval_config
+from mgte.cli.output import say, write_json, write_line, write_table
+from mgte.config import from_dict, override, parse_assignments, to_dict
+from mgte.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mgte.evaluate.records import Report, TaskResult
+    from mgte.evaluate.suite import Suite
+
+_MTEB = "mteb:"
+_UNSAFE = re.compile(r"[^A-Za-z0-9._@+-]+")
+
+
+def evaluate_suite(arguments: argparse.Namespace) -> int:
+    """Measure a model on a suite and print one row per result."""
+    from mgte.evaluate.run_suite import RunOptions, run_suite
+    from mgte.evaluate.tasks.data_paths import data_root
+
+    suite = wanted_suite(arguments)
+    root = Path(Path.cwd().anchor) if arguments.data else data_root(arguments.data_root)
+    # What is wrong with the settings is told before a model is loaded.
+    retrieval = retrieval_config(arguments, dict(suite.settings.retrieval))
+    subject = load_models(arguments, suite.settings.max_length)
+    out = Path(arguments.out) if arguments.out else default_out(arguments.model, suite)
+    say(f"{suite.title}: {len(suite.tasks)} tasks, results in {out}")
+    report = run_suite(
+        suite,
+        subject,
+        out,
+        root=root,
+        options=RunOptions(
+            seed=arguments.seed,
+            modes=tuple(arguments.modes),
+            retrieval=retrieval,
+            use_cache=not arguments.no_cache,
+            cache_folder=Path(arguments.cache_dir) if arguments.cache_dir else None,
+            again=arguments.again,
+            show_progress=arguments.progress,
+            tell=say,
+        ),
+    )
+    if arguments.json:
+        for result in report.results:
+            write_json(plain_result(result))
+    else:
+        print_report(report)
+    say(f"report: {out / 'report.html'}")
+    if report.failures:
+        say(f"{len(report.failures)} of {len(suite.tasks)} tasks failed")
+    return FAILED if report.failures else 0
+
+
+def wanted_suite(arguments: argparse.Namespace) -> "Suite":
+    """The suite that the options name or describe.
+
+    Args:
+        arguments: What the parser made of the command line.
+
+    Returns:
+        A suite of at least one task.
+
+    Raises:
+        ConfigError: There is no such suite or task, or the options contradict each other.
+    """
+    from mgte.evaluate.suite import Suite, read_suite
+
+    if arguments.suite and arguments.data:
+        raise ConfigError("--suite: got --data too, expected one of them")
+    of_mteb = [name for name in arguments.task if name.startswith(_MTEB)]
+    names = [name for name in arguments.task if name not in of_mteb]
+    entries = [_mteb_entry(name) for name in of_mteb]
+    if arguments.suite is None:
+        if names:
+            raise ConfigError(f"--task: got {names[0]!r} without a suite, expected --suite NAME")
+        entries += _data_entries(arguments)
+        values = {"name": "", "title": "Evaluation", "tasks": entries}
+        return from_dict(Suite, values)
+    suite = read_suite(arguments.suite)
+    if not of_mteb:
+        return suite.only(names)
+    kept = suite.only(names).tasks if names else ()
+    return from_dict(Suite, to_dict(suite) | {"tasks": [*map(dict, kept), *entries]})
+
+
+def default_out(model: str, suite: "Suite") -> Path:
+    """Where results go that were given no place: the same for the same model and suite."""
+    name = _UNSAFE.sub("-", model.rstrip("/").rpartition("/")[2] or model).strip("-.")
+    return Path("evaluation") / (name or "model") / (suite.name or "tasks")
+
+
+def print_report(report: "Report") -> None:
+    """One row per result, beside published numbers."""
+    from mgte.evaluate.report_markdown import difference_text, value_text
+    from mgte.evaluate.report_rows import report_rows
+
+    rows = []
+    for row in report_rows(report):
+        low_high = "" if row.interval is None else "{:.3f}-{:.3f}".format(*row.interval)
+        published = "" if row.published is None else f"{row.published.value:.3f}"
+        told = (value_text(row), low_high, published, difference_text(row))
+        rows.append((row.task, row.variant, row.metric, *told))
+    if rows:
+        header = ("task", "variant", "metric", "value", "95 %", "published", "difference")
+        write_table(header, rows)
+
+
+def plain_result(result: "TaskResult") -> dict[str, Any]:
+    """A result for JSON, without its single items."""
+    values = asdict(result)
+    for name in ("per_item", "worst"):
+        values.pop(name)
+    values["facts"] = {
+        name: value for name, value in result.facts.items() if not isinstance(value, dict | list)
+    }
+    return values
+
+
+def list_suites(name: str) -> int:
+    """Print the suites, or the tasks of one."""
+    from mgte.evaluate.suite import read_suite, suite_names
+
+    if not name:
+        suites = [read_suite(one) for one in suite_names()]
+        rows = [(suite.name, len(suite.tasks), suite.title) for suite in suites]
+        write_table(("suite", "tasks", "title"), rows)
+        return 0
+    suite = read_suite(name)
+    say(suite.description or suite.title)
+    write_table(("task", "kind"), [(entry["name"], entry["kind"]) for entry in suite.tasks])
+    return 0
+
+
+def compare(first: str, second: str, out: str | None) -> int:
+    """Print a comparison of two reports, or write it."""
+    from mgte.evaluate.compare import compare_reports
+    from mgte.evaluate.records import read_report
+    from mgte.evaluate.report_comparison import comparison_markdown, write_comparison
+
+    comparison = compare_reports(read_report(first), read_report(second))
+    if out is None:
+        write_line(comparison_markdown(comparison).rstrip("\n"))
+    else:
+        write_comparison(comparison, Path(out))
+        say(f"comparison: {out}")
+    return 0
+
+
+def _mteb_entry(name: str) -> dict[str, Any]:
+    from mgte.evaluate.tasks.mteb_task import single_mteb_task
+
+    entry: dict[str, Any] = to_dict(single_mteb_task(name))
+    return entry
+
+
+def _data_entries(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Tasks of --data: one per path and split, its name made of both."""
+    entries = []
+    for path, split in product(arguments.data, arguments.split):
+        whole = Path(path).resolve()
+        stem = _UNSAFE.sub("-", whole.name.partition(".")[0]).strip("-._") or "data"
+        place = str(whole.relative_to(whole.anchor))
+        entry: dict[str, Any] = {"kind": arguments.kind, "name": stem}
+        if len(arguments.split) > 1:
+            entry["name"] = f"{stem}-{_UNSAFE.sub('-', split)}"
+        if arguments.kind == "retrieval":
+            entry |= {
+                "data": place,
+                "split": split,
+                "max_queries": arguments.max_queries,
+                "max_documents": arguments.max_documents,
+                "document_ids": arguments.document_ids.replace("{split}", split),
+                "own_documents": arguments.own_documents,
+            }
+        else:
+            entry["data"] = {"path": place, "split": split}
+        entries.append(override(entry, parse_assignments(arguments.set)))
+    return entries
