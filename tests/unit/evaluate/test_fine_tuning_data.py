@@ -214,3 +214,40 @@ def test_suites_are_complete(name, tmp_path) -> None:
     assert all(task.kind == "fine_tuning" for task in tasks)
     counts = {"glue": 8, "xtreme-r": 10, "fine-tuning-small": 11}
     assert len(tasks) == counts[name]
+
+
+def test_hub_datasets_are_read_with_the_names_of_their_classes(tmp_path, monkeypatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    tags = datasets.ClassLabel(names=["O", "B-X"])
+    features = datasets.Features(
+        {
+            "sentence": datasets.Value("string"),
+            "label": datasets.ClassLabel(names=["no", "yes"]),
+            "tokens": datasets.List(datasets.Value("string")),
+            "tags": datasets.List(tags),
+        }
+    )
+    columns = {
+        "sentence": ["a", "b", "c"],
+        "label": [1, 0, -1],
+        "tokens": [["moon", "sea"], ["tide"], ["map"]],
+        "tags": [[1, 0], [0], [1]],
+    }
+    asked = []
+
+    def load_dataset(path, config, *, split):
+        asked.append((path, config, split))
+        if split == "absent":
+            raise ValueError("Unknown split\nand more")
+        return datasets.Dataset.from_dict(columns, features=features)
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    values = {"format": "hub", "path": "some/data", "config": "{language}", "split": "train"}
+    source = from_dict(Source, {**values, "fields": {"first": "sentence", "words": "tokens"}})
+    read = read_examples(source.of_language("de"), "classification", ("no", "yes"), tmp_path)
+    assert asked == [("some/data", "de", "train")]
+    assert [(example.first, example.target) for example in read] == [("a", 1.0), ("b", 0.0)]
+    (first, *_) = read_examples(source, "tagging", ("O", "B-X"), tmp_path)
+    assert first == TaggedExample(example_id="0", words=("moon", "sea"), tags=("B-X", "O"))
+    with pytest.raises(DataError, match=r"'absent' cannot be loaded \(Unknown split\)"):
+        read_examples(from_dict(Source, {**values, "split": "absent"}), "tagging", (), tmp_path)

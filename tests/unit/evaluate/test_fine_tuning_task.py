@@ -10,7 +10,7 @@ import torch
 
 from mgte.config import from_dict
 from mgte.errors import ConfigError
-from mgte.evaluate.fine_tuning.config import Setting, Training
+from mgte.evaluate.fine_tuning.config import METRICS, Setting, Training
 from mgte.evaluate.fine_tuning.example_reading import read_examples
 from mgte.evaluate.fine_tuning.loop import fit, pack_items, predict
 from mgte.evaluate.fine_tuning.stages import Start, open_start, train_stage
@@ -113,7 +113,8 @@ def test_every_method_learns_what_can_be_learned(tmp_path, dense_folder, kind, m
     values = values_of(tmp_path, kind)
     values["training"]["setting"] = {**FAST, "epochs": 24 if kind == "regression" else 12}
     (result,) = run(values, tmp_path, dense_folder)
-    assert result.main_metric == metric
+    assert result.main_metric == metric == METRICS[kind][0]
+    assert set(result.metrics) == set(METRICS[kind])
     assert result.main > 0.9
     assert result.facts["train_examples"] == 96
     losses = result.facts["losses"][0]
@@ -267,7 +268,7 @@ def test_what_cannot_be_trained_is_refused(tmp_path, dense_folder) -> None:
     with pytest.raises(ConfigError, match="tiny has no model folder, expected an encoder"):
         task.run(Subject(encoder=Named()), TaskContext())
     with pytest.raises(ConfigError, match=r"main_metric: got 'bleu', expected one of accuracy"):
-        run({**values, "main_metric": "bleu"}, tmp_path, dense_folder)
+        build_task({**values, "main_metric": "bleu"}, tmp_path)
     with pytest.raises(ConfigError, match=r"training\.dev: missing"):
         training = {key: value for key, value in values["training"].items() if key != "dev"}
         build_task({**values, "training": training, "profile": "sweep"}, tmp_path)

@@ -13,6 +13,15 @@ SourceFormat = Literal[
     "table", "lines", "conll", "squad", "parallel_lines", "question_folder", "hub"
 ]
 _LANGUAGE = "{language}"
+# What each method measures; the first stands in tables where a task names none.
+METRICS: Mapping[MethodKind, tuple[str, ...]] = {
+    "classification": ("accuracy", "matthews", "f1", "accuracy_f1"),
+    "regression": ("spearman", "pearson", "pearson_spearman"),
+    "multiple_choice": ("accuracy",),
+    "tagging": ("f1", "precision", "recall", "accuracy"),
+    "spans": ("f1", "exact_match"),
+    "retrieval": ("accuracy", "recall_at_20", "map_at_20"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

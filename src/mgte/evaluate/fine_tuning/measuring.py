@@ -30,12 +30,14 @@ class MeasuredSet:
         test: The test set.
         language: The language; "" where there is one.
         measured: Metrics.
+        main_metric: The method's.
         dataset_hash: Hash of the examples.
     """
 
     test: TestSet
     language: str
     measured: Measured
+    main_metric: str
     dataset_hash: str
 
 
@@ -102,7 +104,11 @@ def _measure_pool(test: TestSet, language: str, vectors: _KeptVectors, start: St
         pool, vectors.of_queries(pool.queries), vectors.of_documents(pool.documents)
     )
     return MeasuredSet(
-        test=test, language=language, measured=measured, dataset_hash=_pool_hash(pool)
+        test=test,
+        language=language,
+        measured=measured,
+        main_metric=RetrievalMethod.main_metric,
+        dataset_hash=_pool_hash(pool),
     )
 
 
@@ -119,7 +125,11 @@ def _measure_set(
     items = method.prepare(examples, is_training=False)
     measured = method.measure(examples, items, predict(stage.model, items, setting))
     return MeasuredSet(
-        test=test, language=language, measured=measured, dataset_hash=hash_examples(examples)
+        test=test,
+        language=language,
+        measured=measured,
+        main_metric=method.main_metric,
+        dataset_hash=hash_examples(examples),
     )
 
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from mgte.config import to_dict
 from mgte.errors import ConfigError
-from mgte.evaluate.fine_tuning.config import Setting, Sweep, TestSet, Training
+from mgte.evaluate.fine_tuning.config import METRICS, Setting, Sweep, TestSet, Training
 from mgte.evaluate.fine_tuning.measuring import (
     MeasuredSet,
     mean_metrics,
@@ -20,7 +20,7 @@ from mgte.evaluate.fine_tuning.measuring import (
     metric_of,
     spread,
 )
-from mgte.evaluate.fine_tuning.stages import Start, TrainedStage, open_start, train_stage
+from mgte.evaluate.fine_tuning.stages import Start, open_start, train_stage
 from mgte.evaluate.records import TaskKind, TaskResult
 from mgte.evaluate.significance import bootstrap_interval
 from mgte.evaluate.subjects.subject import Subject
@@ -56,12 +56,28 @@ class FineTuningConfig:
     is_shared: bool = False
 
     def __post_init__(self) -> None:
+        known = METRICS[self.training.method]
+        if self.main_metric and self.main_metric not in known:
+            raise ConfigError(
+                f"main_metric: got {self.main_metric!r}, expected one of {', '.join(known)}"
+            )
         if not self.tests:
             raise ConfigError("tests: got none, expected at least one")
         if self.num_seeds < 1:
             raise ConfigError(f"num_seeds: got {self.num_seeds}, expected at least 1")
         if self.profile == "sweep" and self.training.dev is None:
             raise ConfigError("training.dev: missing, expected examples that the sweep chooses by")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Run:
+    """One training and what was measured with it."""
+
+    sets: tuple[MeasuredSet, ...]
+    num_examples: int
+    losses: tuple[float, ...]
+    train_seconds: float
+    all_seconds: float
 
 
 class FineTuningTask:
@@ -113,25 +129,39 @@ class FineTuningTask:
             if self.config.profile == "sweep":
                 training, tried = self._choose(start, context.seed)
                 seeds = range(context.seed, context.seed + self.config.sweep.num_seeds)
-            begin = time.perf_counter()
-            stages, runs = [], []
-            for seed in seeds:
-                seeded = replace(start, seed=seed)
-                stage = train_stage(training, seeded, is_shared=self.config.is_shared)
-                runs.append(measure_sets(training, stage, self.config.tests, seeded))
-                stages.append(replace(stage, model=stage.model.cpu()))
-            seconds = time.perf_counter() - begin
+            runs = [self._run_once(training, replace(start, seed=seed)) for seed in seeds]
         facts = {
             "profile": self.config.profile,
             "seeds": list(seeds),
-            "train_examples": stages[0].num_examples,
-            "losses": [list(stage.losses) for stage in stages],
+            "train_examples": runs[0].num_examples,
+            "losses": [list(run.losses) for run in runs],
             **({"tried": tried} if tried else {}),
         }
+        seconds = {
+            "train": sum(run.train_seconds for run in runs),
+            "all": sum(run.all_seconds for run in runs),
+        }
         return [
-            self._result(list(sets), training, stages, facts, seconds, context.seed)
-            for sets in zip(*runs, strict=True)
+            replace(
+                self._result(sets, context.seed),
+                settings=to_dict(training),
+                seconds=seconds,
+                facts={**self._facts(sets), **facts},
+            )
+            for sets in zip(*(run.sets for run in runs), strict=True)
         ]
+
+    def _run_once(self, training: Training, start: Start) -> _Run:
+        begin = time.perf_counter()
+        stage = train_stage(training, start, is_shared=self.config.is_shared)
+        sets = measure_sets(training, stage, self.config.tests, start)
+        return _Run(
+            sets=tuple(sets),
+            num_examples=stage.num_examples,
+            losses=stage.losses,
+            train_seconds=stage.seconds,
+            all_seconds=time.perf_counter() - begin,
+        )
 
     def _choose(self, start: Start, seed: int) -> tuple[Training, list[Mapping[str, Any]]]:
         """The training with the best setting on the dev part, and what was tried."""
@@ -143,7 +173,7 @@ class FineTuningTask:
             for number in range(seed, seed + self.config.sweep.num_seeds):
                 candidate = replace(training, setting=setting)
                 stage = train_stage(candidate, replace(start, seed=number))
-                metric = self.config.main_metric or stage.method.main_metric
+                metric = self._main_metric(stage.method.main_metric)
                 values.append(measure_dev(candidate, stage, metric, start.root))
             mean = float(np.mean(values))
             tried.append(
@@ -155,35 +185,31 @@ class FineTuningTask:
             raise ConfigError(f"{self.name}.sweep: tries nothing, expected at least one setting")
         return replace(training, setting=best[1]), tried
 
-    def _result(
-        self,
-        sets: Sequence[MeasuredSet],
-        training: Training,
-        stages: Sequence[TrainedStage],
-        facts: Mapping[str, Any],
-        seconds: float,
-        seed: int,
-    ) -> TaskResult:
+    def _values(self, sets: Sequence[MeasuredSet]) -> list[float]:
+        main = self._main_metric(sets[0].main_metric)
+        return [metric_of(one.measured.metrics, main, self.name) for one in sets]
+
+    def _main_metric(self, usual: str) -> str:
+        return self.config.main_metric or usual
+
+    def _facts(self, sets: Sequence[MeasuredSet]) -> dict[str, Any]:
+        return {**sets[0].measured.facts, "main_metric_by_seed": spread(self._values(sets))}
+
+    def _result(self, sets: Sequence[MeasuredSet], seed: int) -> TaskResult:
+        """One test set and language, by the means over runs."""
         first = sets[0]
-        main = self.config.main_metric or stages[0].method.main_metric
-        values = [metric_of(one.measured.metrics, main, self.name) for one in sets]
-        metrics = mean_metrics([one.measured.metrics for one in sets])
-        trained = sum(stage.seconds for stage in stages)
         return TaskResult(
             task=self.name,
             kind=self.kind,
-            main_metric=main,
-            metrics=metrics,
+            main_metric=self._main_metric(first.main_metric),
+            metrics=mean_metrics([one.measured.metrics for one in sets]),
             num_items=first.measured.num_items,
             split=first.test.split,
             subset=first.test.subset or first.language,
             language=first.language,
-            interval=_interval(first.measured.per_item, values, seed),
+            interval=_interval(first.measured.per_item, self._values(sets), seed),
             per_item=first.measured.per_item,
             worst=first.measured.worst,
-            facts={**first.measured.facts, **facts, "main_metric_by_seed": spread(values)},
-            settings=to_dict(training),
-            seconds={"train": trained, "all": seconds},
             dataset_hash=first.dataset_hash,
         )
 
