@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -226,6 +227,34 @@ def make_answer_collection(
         qrels={query.query_id: {} for query in asked},
         answers={query.query_id: tuple(answers[query.query_id]) for query in asked},
     )
+
+
+def collection_hash(collection: Collection) -> str:
+    """Hash of all that is searched, asked, judged and left out.
+
+    Args:
+        collection: The collection.
+
+    Returns:
+        Hexadecimal digits; the same for the same texts and judgements on every machine.
+    """
+    digest = sha256()
+    for document in collection.documents:
+        _add(digest, document.doc_id, document.full_text)
+    for query in collection.queries:
+        _add(digest, query.query_id, query.text)
+        for doc_id, grade in sorted(collection.qrels[query.query_id].items()):
+            _add(digest, doc_id, str(grade))
+        for doc_id in sorted(collection.left_out(query.query_id)):
+            _add(digest, "not", doc_id)
+        _add(digest, *collection.answers.get(query.query_id, ()))
+    return digest.hexdigest()
+
+
+def _add(digest: Any, *texts: str) -> None:
+    for text in texts:
+        encoded = text.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "little") + encoded)
 
 
 def _own_rows(

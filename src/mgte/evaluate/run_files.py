@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mgte.errors import DataError
+from mgte.evaluate.collection import Collection, collection_hash
 from mgte.evaluate.metrics import MAIN_METRIC, mean_metrics, measure_rankings
 from mgte.evaluate.records import TaskResult
 from mgte.evaluate.significance import bootstrap_interval
 from mgte.text import Qrels, read_records, replace_text
 
 if TYPE_CHECKING:
-    from mgte.evaluate.collection import Collection
     from mgte.search import Ranking
 
 # Query id to document id to score. Scores decide on the order; equal ones stand best first.
@@ -111,7 +111,7 @@ def write_qrels(
     replace_text(Path(path), "".join(line + "\n" for line in lines))
 
 
-def run_of_rankings(rankings: Sequence["Ranking"], collection: "Collection") -> Run:
+def run_of_rankings(rankings: Sequence["Ranking"], collection: Collection) -> Run:
     """A run from rankings of a collection.
 
     Args:
@@ -133,7 +133,7 @@ def run_of_rankings(rankings: Sequence["Ranking"], collection: "Collection") -> 
 
 def evaluate_run(
     run: Mapping[str, Mapping[str, float]],
-    collection: "Collection",
+    collection: Collection,
     *,
     variant: str = "run",
     seed: int = 0,
@@ -185,6 +185,7 @@ def evaluate_run(
             "num_queries_missing": len(judged) - len(present),
             "num_unknown_documents": unknown,
         },
+        dataset_hash=collection_hash(collection),
     )
 
 

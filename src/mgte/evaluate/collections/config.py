@@ -1,6 +1,6 @@
 """CollectionConfig: which collection, in which layout its files lie, and what of it is used."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mgte.errors import ConfigError
@@ -9,6 +9,8 @@ from mgte.evaluate.collection import OwnDocuments
 Layout = Literal["beir", "miracl", "mldr", "mkqa", "loco", "bright", "longembed"]
 LAYOUTS: tuple[Layout, ...] = ("beir", "miracl", "mldr", "mkqa", "loco", "bright", "longembed")
 
+_SUBSET = "{subset}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CollectionConfig:
@@ -16,7 +18,8 @@ class CollectionConfig:
 
     Attributes:
         layout: How its files are named and what stands in them; see `collections/layouts.py`.
-        data: Dataset with the documents: a folder below the data root, or a hub id.
+        data: Dataset with the documents: a folder below the data root, or a hub id; `{subset}` in
+            it stands for the subset, where each is a dataset of its own.
         queries: Dataset with queries and judgements; "" where `data` has them. For the layout
             "beir" it holds the judgements alone.
         subset: Language, domain or task inside the dataset; "" where there is one.
@@ -54,3 +57,11 @@ class CollectionConfig:
         for name in ("max_queries", "max_documents"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, expected 0 or more")
+
+    @property
+    def resolved(self) -> "CollectionConfig":
+        """The same with the subset written into the names of datasets that ask for it."""
+        if _SUBSET not in self.data:
+            return self
+        data, queries = (text.replace(_SUBSET, self.subset) for text in (self.data, self.queries))
+        return replace(self, data=data, queries=queries, subset="")

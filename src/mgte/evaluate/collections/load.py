@@ -31,6 +31,7 @@ def load_collection(
             queries and judgements do not fit together.
         BackendUnavailableError: Parquet files are met and pyarrow is not installed.
     """
+    config = config.resolved
     parts = read_parts(config, files)
     name = name or "-".join(filter(None, [config.data.rpartition("/")[2], config.subset]))
     documents = (

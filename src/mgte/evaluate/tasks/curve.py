@@ -5,13 +5,17 @@ from pathlib import Path
 from typing import Literal
 
 from mgte.errors import ConfigError
-from mgte.evaluate.collection import Collection, OwnDocuments, read_collection
+from mgte.evaluate.collection import (
+    Collection,
+    OwnDocuments,
+    collection_hash,
+    read_collection,
+)
 from mgte.evaluate.collections import CollectionConfig, DatasetFiles, load_collection
 from mgte.evaluate.curve import CurveConfig, measure_curve
 from mgte.evaluate.records import TaskKind, TaskResult
 from mgte.evaluate.subjects.subject import Subject
 from mgte.evaluate.tasks.data_paths import existing_path
-from mgte.evaluate.tasks.retrieval import collection_hash
 from mgte.evaluate.tasks.task import TaskContext
 
 

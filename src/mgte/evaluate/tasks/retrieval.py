@@ -3,14 +3,18 @@
 import importlib.util
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
 from mgte.config import to_dict
 from mgte.errors import ConfigError
 from mgte.evaluate.answer_recall import ANSWER_METRICS
-from mgte.evaluate.collection import Collection, OwnDocuments, read_collection
+from mgte.evaluate.collection import (
+    Collection,
+    OwnDocuments,
+    collection_hash,
+    read_collection,
+)
 from mgte.evaluate.collections import CollectionConfig, DatasetFiles, load_collection
 from mgte.evaluate.metrics import MAIN_METRIC, METRICS
 from mgte.evaluate.records import TaskKind, TaskResult, WorstItem
@@ -20,6 +24,7 @@ from mgte.evaluate.searches import MODES, Mode, Rankings, RetrievalConfig
 from mgte.evaluate.significance import bootstrap_interval
 from mgte.evaluate.subjects.subject import PairScorer, Subject, TextEncoder
 from mgte.evaluate.tasks.data_paths import existing_path
+from mgte.evaluate.tasks.subset_means import mean_over_subsets
 from mgte.evaluate.tasks.task import TaskContext
 
 _NUM_WORST = 20
@@ -102,7 +107,8 @@ class RetrievalTask:
             context: How.
 
         Returns:
-            One result per way of ranking, by the mode's name as variant.
+            One result per way of ranking, by the mode's name as variant; of several subsets, one
+            per subset, and their means without a subset.
 
         Raises:
             DataError: The collection is not there or damaged, or a model gives NaN.
@@ -123,6 +129,8 @@ class RetrievalTask:
                 subset=subset,
                 seed=context.seed,
             )
+        if len({result.subset for result in measured}) > 1:
+            measured += mean_over_subsets(measured, seed=context.seed)
         return measured
 
     def _collections(self, seed: int) -> Iterator[tuple[Collection, str]]:
@@ -239,31 +247,6 @@ def possible_modes(
             f"{', '.join(mode for mode in MODES if able[mode])}"
         )
     return found
-
-
-def collection_hash(collection: Collection) -> str:
-    """Hash of all that is searched, asked and judged.
-
-    Args:
-        collection: The collection.
-
-    Returns:
-        Hexadecimal digits; the same for the same texts and judgements on every machine.
-    """
-    digest = sha256()
-    for document in collection.documents:
-        _add(digest, document.doc_id, document.full_text)
-    for query in collection.queries:
-        _add(digest, query.query_id, query.text)
-        for doc_id, grade in sorted(collection.qrels[query.query_id].items()):
-            _add(digest, doc_id, str(grade))
-    return digest.hexdigest()
-
-
-def _add(digest: Any, *texts: str) -> None:
-    for text in texts:
-        encoded = text.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "little") + encoded)
 
 
 def _main_by_query(result: ModeResult, task: RetrievalTaskConfig) -> dict[str, float]:
