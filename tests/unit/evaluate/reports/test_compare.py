@@ -1,0 +1,149 @@
+"""Two reports side by side: tests are paired over items, and whatever else differs is told."""
+
+from dataclasses import replace
+
+import pytest
+
+from mgte.evaluate.compare import compare_reports
+from mgte.evaluate.records import Report
+from mgte.evaluate.report_comparison import (
+    comparison_html,
+    comparison_markdown,
+    write_comparison,
+)
+from mgte.evaluate.significance import paired_test
+
+pytest.importorskip("scipy")
+
+
+def pair(make_result, a, b, **fields):
+    first = Report(model="A", results=(make_result(per_item=a, value=sum(a.values()) / len(a)),))
+    second = make_result(per_item=b, value=sum(b.values()) / len(b), **fields)
+    return first, Report(model="B", results=(second,))
+
+
+def items(*values):
+    return {f"q{i}": value for i, value in enumerate(values)}
+
+
+def test_a_difference_is_second_less_first_and_tested_on_items(make_result):
+    a, b = items(*[0.1, 0.3, 0.2] * 10), items(*[0.4, 0.5, 0.6] * 10)
+    (row,) = compare_reports(*pair(make_result, a, b)).rows
+    assert row.test == paired_test(b, a)
+    assert row.difference == pytest.approx(row.test.difference)
+    assert row.p_adjusted == row.test.p_permutation
+    assert row.verdict == "better"
+    (back,) = compare_reports(*reversed(pair(make_result, a, b))).rows
+    assert back.verdict == "worse"
+
+
+def test_the_same_report_twice_shows_no_difference(report):
+    comparison = compare_reports(report, report)
+    assert comparison.count("better") == comparison.count("worse") == 0
+    assert comparison.count("same") == 6
+    assert len(comparison.rows) == len(report.results)
+    assert comparison.settings == comparison.only_first == comparison.only_second == ()
+
+
+def test_p_values_are_adjusted_for_the_number_of_tests(report, make_report):
+    rows = [row for row in compare_reports(report, make_report(0.08)).rows if row.test]
+    raw = sorted((row.test.p_permutation, row.p_adjusted) for row in rows)
+    expected, highest = [], 0.0
+    for rank, (p, _) in enumerate(raw):
+        highest = max(highest, min(1.0, (len(raw) - rank) * p))
+        expected.append(highest)
+    assert [adjusted for _, adjusted in raw] == pytest.approx(expected)
+    assert all(adjusted >= p for p, adjusted in raw)
+
+
+def test_what_did_not_change_at_all_does_not_count_as_a_test(make_result):
+    a, b = items(*[0.1, 0.3] * 8), items(*[0.4, 0.5] * 8)
+    first, second = pair(make_result, a, b)
+    same = make_result("other", "bm25", per_item=a)
+    grown = compare_reports(
+        replace(first, results=(*first.results, same)),
+        replace(second, results=(*second.results, same)),
+    )
+    assert grown.rows[0].p_adjusted == compare_reports(first, second).rows[0].p_adjusted
+    assert grown.rows[1].verdict == "same"
+
+
+def test_other_data_is_told_and_not_tested(make_result):
+    a = items(0.1, 0.2, 0.3)
+    (row,) = compare_reports(*pair(make_result, a, a, dataset_hash="cd" * 32)).rows
+    assert row.test is None
+    assert row.verdict == "untested"
+    assert "other data" in row.notes[0]
+
+
+def test_data_without_a_hash_is_told(make_result):
+    a = items(0.1, 0.2, 0.3)
+    (row,) = compare_reports(*pair(make_result, a, a, dataset_hash="")).rows
+    assert row.test is not None
+    assert any("no hash" in note for note in row.notes)
+
+
+def test_settings_that_differ_are_told(make_result):
+    a = items(0.1, 0.2, 0.3)
+    first, second = pair(make_result, a, a)
+    first, second = replace(first, settings={"seed": 0}), replace(second, settings={"seed": 1})
+    assert compare_reports(first, second).settings == (("seed", "0", "1"),)
+    more = make_result("other", settings={"max_length": 512})
+    longer = replace(more, settings={"max_length": 64})
+    comparison = compare_reports(
+        replace(first, results=(*first.results, more)),
+        replace(second, results=(*second.results, longer)),
+    )
+    assert comparison.rows[1].notes == ("max_length: 512, 64",)
+
+
+def test_names_of_models_are_no_settings(make_result):
+    results = [make_result(settings={"model": name, "reranker": None}) for name in "AB"]
+    first, second = (Report(model=r.settings["model"], results=(r,)) for r in results)
+    assert compare_reports(first, second).settings == ()
+
+
+def test_tasks_of_one_report_only_are_listed(make_result):
+    first = Report(model="A", results=(make_result("one"), make_result("both")))
+    second = Report(model="B", results=(make_result("both"), make_result("two")))
+    comparison = compare_reports(first, second)
+    assert [row.task for row in comparison.rows] == ["both"]
+    assert (comparison.only_first, comparison.only_second) == (("one, dense",), ("two, dense",))
+
+
+def test_results_without_a_shared_metric_are_not_compared(make_result):
+    other = make_result(metrics={"map": 0.3}, main_metric="map")
+    comparison = compare_reports(
+        Report(model="A", results=(make_result(),)), Report(model="B", results=(other,))
+    )
+    assert comparison.rows == ()
+    assert comparison.only_first == comparison.only_second == ("scifact, dense",)
+
+
+def test_a_smaller_time_is_better(make_result):
+    def timed(value):
+        per_item = {f"t{i}": value + i / 1000 for i in range(20)}
+        metrics = {"milliseconds_per_query": value}
+        main = "milliseconds_per_query"
+        return make_result(kind="efficiency", metrics=metrics, main_metric=main, per_item=per_item)
+
+    first, second = (Report(model="m", results=(timed(value),)) for value in (2.0, 1.0))
+    assert compare_reports(first, second).rows[0].verdict == "better"
+
+
+def test_a_comparison_is_written_as_its_file_asks(report, make_report, tmp_path):
+    comparison = compare_reports(report, make_report(0.1))
+    write_comparison(comparison, tmp_path / "c.html")
+    write_comparison(comparison, tmp_path / "c.md")
+    html = (tmp_path / "c.html").read_text("utf-8")
+    assert html.startswith("<!DOCTYPE html>")
+    assert "<script>alert" not in html
+    assert html == comparison_html(comparison).replace("\ud800", "?")
+    markdown = (tmp_path / "c.md").read_text("utf-8")
+    assert markdown == comparison_markdown(comparison).replace("\ud800", "?")
+    assert f"{len(comparison.rows)} values in both" in markdown
+
+
+def test_a_comparison_of_nothing_is_a_page():
+    comparison = compare_reports(Report(model="A"), Report(model="B"))
+    assert "0 values in both" in comparison_html(comparison)

@@ -1,0 +1,152 @@
+"""A difference from a published number is given only where the protocol is the same."""
+
+from dataclasses import replace
+
+import pytest
+
+from mgte.evaluate.published import publications
+from mgte.evaluate.records import Report
+from mgte.evaluate.report_rows import report_rows
+
+GTE = Report(model="Alibaba-NLP/gte-multilingual-base")
+
+
+def only_row(result, report=GTE):
+    (row,) = report_rows(replace(report, results=(result,)))
+    return row
+
+
+def scifact(make_result, **fields):
+    return make_result("scifact", "dense", 0.77, **fields)
+
+
+MODERNBERT = Report(model="gte-modernbert-base")
+
+
+def test_the_same_protocol_gives_a_difference(make_result):
+    row = only_row(scifact(make_result, facts={"num_documents": 5183}), MODERNBERT)
+    assert row.published.value == 0.774
+    assert row.difference == pytest.approx(-0.004)
+    assert row.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"split": "dev"}, "published on test"),
+        ({"num_items": 50}, "50 of 300 queries"),
+        ({"facts": {"num_documents": 1000}}, "1,000 of 5,183 documents"),
+        ({"settings": {"task": {"max_queries": 50}}}, "max_queries 50"),
+        ({"settings": {"max_length": 512}}, "512 tokens"),
+        ({"settings": {"dim": 64}}, "first 64 dimensions"),
+        ({"metrics": {"mrr_at_10": 0.7}, "main_metric": "mrr_at_10"}, "published is nDCG@10"),
+    ],
+)
+def test_another_protocol_is_told_instead(make_result, fields, word):
+    row = only_row(scifact(make_result, **fields), MODERNBERT)
+    assert row.published is not None
+    assert row.difference is None
+    assert any(word in note for note in row.notes)
+
+
+def test_a_limit_that_cut_nothing_is_no_difference(make_result):
+    facts = {"num_documents_truncated": 0, "num_queries_truncated": 0}
+    result = scifact(make_result, settings={"max_length": 512}, facts=facts)
+    assert only_row(result, MODERNBERT).difference is not None
+
+
+def test_bm25_stands_beside_both_published_figures(make_result):
+    row = only_row(make_result("scifact", "bm25", 0.67))
+    assert (row.published.value, row.difference) == (0.665, pytest.approx(0.005))
+    assert [other.value for other in row.others] == [0.679]
+
+
+def test_unknown_models_and_tasks_have_no_published_number(make_result):
+    assert only_row(scifact(make_result), Report(model="mgte-nano")).published is None
+    assert only_row(make_result("mine"), MODERNBERT).published is None
+
+
+def test_reranked_results_are_the_rerankers_and_need_its_first_stage(make_result):
+    result = make_result("scifact", "reranked", 0.73, facts={"first_stage": "dense"})
+    reranker = "gte-reranker-modernbert-base"
+    row = only_row(result, Report(model="gte-modernbert-base", reranker=reranker))
+    assert (row.published.model, row.notes) == (reranker, ())
+    other = only_row(result, Report(model="gte-base-en-v1.5", reranker=reranker))
+    assert "candidates of gte-modernbert-base" in other.notes[0]
+    unknown = only_row(
+        replace(result, facts={}), Report(model="gte-modernbert-base", reranker=reranker)
+    )
+    assert unknown.difference is None
+
+
+def mldr(make_result, languages, **fields):
+    return tuple(
+        make_result(f"MLDR-{language}", "dense", 0.5 + i / 100, **fields)
+        for i, language in enumerate(languages)
+    )
+
+
+def test_the_mean_over_a_whole_benchmark_is_compared(make_result):
+    languages = publications().benchmarks["mldr"].languages
+    rows = report_rows(replace(GTE, results=mldr(make_result, languages)))
+    mean = rows[-1]
+    assert mean.is_mean
+    assert len(rows) == 14
+    assert mean.task == "MLDR: mean of 13"
+    assert mean.value == pytest.approx(0.56)
+    assert mean.difference == pytest.approx(0.56 - 0.566)
+
+
+def test_a_mean_of_some_parts_is_shown_but_not_compared(make_result):
+    mean = report_rows(replace(GTE, results=mldr(make_result, ("de", "en"))))[-1]
+    assert mean.task == "MLDR: mean of 2 of 13"
+    assert mean.published is not None
+    assert mean.difference is None
+    assert "11 of 13 parts missing" in mean.notes
+
+
+def test_what_differs_in_one_part_differs_in_the_mean(make_result):
+    languages = publications().benchmarks["mldr"].languages
+    results = mldr(make_result, languages)
+    cut = replace(results[3], settings={"task": {"max_queries": 20}})
+    mean = report_rows(replace(GTE, results=(*results[:3], cut, *results[4:])))[-1]
+    assert mean.difference is None
+    assert mean.notes == ("es: measured with max_queries 20",)
+
+
+def test_forums_count_once_in_the_mean_over_beir(make_result):
+    benchmark = publications().benchmarks["beir"]
+    forums = benchmark.parts["cqadupstack"].members
+    results = [make_result(f"BEIR-cqadupstack-{name}", "dense", 0.2) for name in forums]
+    others = [name for name in benchmark.parts if name != "cqadupstack"]
+    for name in others:
+        part = benchmark.parts[name]
+        split, items = part.split or "test", part.queries
+        result = make_result(f"BEIR-{name}", "dense", 0.5, split=split, num_items=items)
+        results.append(result)
+    rows = report_rows(replace(MODERNBERT, results=tuple(results)))
+    forum_mean, mean = [row for row in rows if row.is_mean]
+    assert forum_mean.task == "cqadupstack: mean of 12"
+    assert forum_mean.difference == pytest.approx(0.2 - 0.4263)
+    assert mean.value == pytest.approx((14 * 0.5 + 0.2) / 15)
+    assert mean.difference == pytest.approx(mean.value - 0.5533)
+
+
+def test_languages_of_a_fine_tuned_task_are_averaged_for_every_published_metric(make_result):
+    results = tuple(
+        make_result(
+            "XQuAD",
+            "",
+            kind="fine_tuning",
+            subset=f"l{i}",
+            main_metric="f1",
+            metrics={"f1": 0.7, "exact_match": 0.5},
+        )
+        for i in range(11)
+    )
+    rows = report_rows(Report(model="gte-multilingual-mlm-base", results=results))
+    assert all(row.published is None for row in rows if not row.is_mean)
+    f1, exact = [row for row in rows if row.is_mean]
+    assert (f1.metric, f1.published.value) == ("f1", 0.7481)
+    assert (exact.metric, exact.published.value) == ("exact match", 0.5937)
+    assert exact.difference == pytest.approx(0.5 - 0.5937)
