@@ -23,6 +23,15 @@ class ConstantEncoder(HashEncoder):
         return super().encode(["same"] * len(texts), role=role, sparse=sparse)
 
 
+class LongEncoder(HashEncoder):
+    """Vectors of different lengths."""
+
+    is_cosine = False
+
+    def vector(self, words, role) -> np.ndarray:
+        return super().vector(words, role) * (1 + len(" ".join(words)))
+
+
 def make_task(folder, **settings) -> StsTask:
     entry = {"kind": "sts", "name": "pairs", "data": {"path": "pairs.jsonl"}} | settings
     return StsTask(from_dict(StsConfig, entry), folder)
@@ -97,6 +106,15 @@ def test_pulls_make_the_interval_that_resampled_pairs_make():
         np.quantile(resampled, [0.025, 0.975]), abs=0.02
     )
     assert rank_pulls(scores, scores) == pytest.approx(np.ones(300))
+
+
+def test_models_for_the_dot_product_are_compared_by_it(folder):
+    encoder = LongEncoder()
+    (result,) = make_task(folder).run(Subject(encoder=encoder), CONTEXT)
+    assert result.metrics["spearman"] == result.metrics["dot_spearman"]
+    assert result.metrics["pearson"] == result.metrics["dot_pearson"] != result.main
+    (unit,) = make_task(folder).run(Subject(encoder=HashEncoder()), CONTEXT)
+    assert result.metrics["cosine_pearson"] == pytest.approx(unit.metrics["cosine_pearson"])
 
 
 def test_worst_pairs_are_those_that_stand_farthest_from_their_place(folder):

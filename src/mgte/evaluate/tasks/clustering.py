@@ -85,8 +85,8 @@ class ClusteringTask:
     """V-measure of mini-batch k-means on several samples. Source: mteb, `AbsTaskClustering`.
 
     There are as many clusters as classes. The mean over the samples is reported; "per item" are
-    the samples, which are the same for every model. The worst texts are those that share their
-    clusters with the fewest texts of their class.
+    the samples, which are the same for every model, so the interval speaks of draws and starts, not
+    of other texts. The worst texts share their clusters with the fewest texts of their class.
 
     Args:
         config: Settings.
