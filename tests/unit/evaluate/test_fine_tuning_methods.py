@@ -20,6 +20,9 @@ from mgte.evaluate.fine_tuning.methods.retrieval import RetrievalMethod
 from mgte.evaluate.fine_tuning.methods.spans import SpanMethod
 from mgte.evaluate.fine_tuning.methods.tagging import TaggingMethod
 from mgte.evaluate.fine_tuning.methods.text import TextMethod
+from mgte.evaluate.fine_tuning.network import TaskHead, TaskModel
+from mgte.model import Encoder
+from mgte.packing import unpack
 from mgte.text import Tokenizer
 
 CONTEXT = "the moon makes the tide rise , and trains turn wheels in the light of the sea ."
@@ -198,3 +201,25 @@ def test_words_that_are_cut_off_are_counted(tokenizer) -> None:
     measured = method.measure([example], items, outputs)
     assert measured.metrics["accuracy"] == 1.0
     assert (measured.facts["words"], measured.facts["words_left_out"]) == (9, 6)
+
+
+def test_heads_read_the_first_token_or_the_mean(tokenizer, tiny_config) -> None:
+    encoder = Encoder(tiny_config).eval()
+    head = TaskHead(tiny_config.hidden_size, 3, dropout=0.5, has_pooler=True).eval()
+    examples = [
+        TextExample(example_id=text, first=text, second=None, target=0.0)
+        for text in ("moon", CONTEXT, QUESTION)
+    ]
+    items = TextMethod(tokenizer, Setting(), ("a", "b")).prepare(examples, is_training=False)
+    batch = pack_items(items, torch.device("cpu"))
+    states = unpack(encoder(batch), batch)
+    rows = {"cls": [state[0] for state in states], "mean": [state.mean(0) for state in states]}
+    for pooling, expected in rows.items():
+        scored = TaskModel(encoder, head, "sequences", pooling)(batch)
+        by_hand = head.output(head.dense(torch.stack(expected)).tanh())
+        torch.testing.assert_close(scored, by_hand, atol=1e-5, rtol=1e-4)
+        vectors = TaskModel(encoder, None, "vectors", pooling)(batch)
+        for vector, state in zip(vectors, expected, strict=True):
+            torch.testing.assert_close(vector, state / state.norm(), atol=1e-5, rtol=1e-4)
+    tokens = TaskModel(encoder, head, "tokens", "mean")(batch)
+    assert tokens.shape == (batch.num_tokens, 3)

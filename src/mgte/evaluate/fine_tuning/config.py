@@ -94,6 +94,8 @@ class Setting:
         dropout: Dropout before the output layer; inside the encoder it is the checkpoint's own.
         has_pooler: Whether a dense layer with tanh stands before the output layer, as in the
             sequence heads of BERT and GTE.
+        pooling: How the tokens of a text become one state, for heads that read whole texts: the
+            paper takes the first token; the mean suits encoders of embedding models that pool so.
         temperature: Divides cosines in retrieval (the scripts of the paper: a factor of 20).
         precision: "bfloat16" computes under autocast; weights stay float32.
 
@@ -111,6 +113,7 @@ class Setting:
     clip_norm: float | None = 1.0
     dropout: float = 0.1
     has_pooler: bool = False
+    pooling: Literal["cls", "mean"] = "cls"
     temperature: float = 0.05
     precision: Literal["float32", "bfloat16"] = "float32"
 

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from mgte.model import Encoder
-from mgte.packing import PackedBatch, first_rows
+from mgte.packing import PackedBatch, pool, rows_of_pooling
 
-# What a head reads: the first token of every sequence, every token, or nothing (unit vectors).
-Reading = Literal["first", "tokens", "vectors"]
+# What a head reads: one state of every sequence, every token, or nothing (unit vectors).
+Reading = Literal["sequences", "tokens", "vectors"]
+SequencePooling = Literal["cls", "mean"]
 
 
 class TaskHead(nn.Module):
@@ -57,18 +58,26 @@ class TaskModel(nn.Module):
 
     Args:
         encoder: The encoder.
-        head: The head; None for unit vectors of the first tokens.
+        head: The head; None for unit vectors of sequences.
         reading: What the head reads.
+        pooling: How the tokens of a sequence become one state.
 
     Attributes:
         reading: What the head reads.
     """
 
-    def __init__(self, encoder: Encoder, head: TaskHead | None, reading: Reading) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        head: TaskHead | None,
+        reading: Reading,
+        pooling: SequencePooling = "cls",
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
         self.reading = reading
+        self._pooling: SequencePooling = pooling
 
     def forward(self, batch: PackedBatch) -> Float[Tensor, "rows outputs"]:
         """Scores, in float32.
@@ -79,8 +88,10 @@ class TaskModel(nn.Module):
         Returns:
             One row per token if the head reads "tokens", else one per sequence.
         """
-        rows = None if self.reading == "tokens" else first_rows(batch)
+        rows = None if self.reading == "tokens" else rows_of_pooling(self._pooling, batch)
         states: Tensor = self.encoder(batch, rows=rows)
+        if self.reading != "tokens" and rows is None:
+            states = pool(states, batch, self._pooling)
         scores: Tensor = (
             normalize(states.float(), dim=-1) if self.head is None else self.head(states)
         )

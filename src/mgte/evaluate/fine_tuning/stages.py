@@ -177,9 +177,9 @@ def _initial_model(
         encoder = load_weights(start.model_dir).model.encoder
     else:
         encoder = before.model.encoder
-    if method.num_outputs == 0:
-        return TaskModel(encoder, None, method.reading)
     setting = training.setting
+    if method.num_outputs == 0:
+        return TaskModel(encoder, None, method.reading, setting.pooling)
     head = TaskHead(
         config.hidden_size,
         method.num_outputs,
@@ -198,7 +198,7 @@ def _initial_model(
             if name in fresh and fresh[name].shape == values.shape
         }
         head.load_state_dict(fresh | fitting)
-    return TaskModel(encoder, head, method.reading)
+    return TaskModel(encoder, head, method.reading, setting.pooling)
 
 
 def _check_length(training: Training, model_dir: ModelDir) -> None:

@@ -30,7 +30,7 @@ class ChoiceMethod:
         setting: Lengths.
     """
 
-    reading: Reading = "first"
+    reading: Reading = "sequences"
     num_outputs = 1
     main_metric = "accuracy"
 

@@ -27,7 +27,7 @@ DEPTH = 20
 
 
 class RetrievalMethod:
-    """Unit vectors of first tokens.
+    """Unit vectors of texts.
 
     Args:
         tokenizer: The encoder's tokenizer.

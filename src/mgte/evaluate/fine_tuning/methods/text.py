@@ -32,7 +32,7 @@ class TextMethod:
         labels: Names of the classes; empty means regression.
     """
 
-    reading: Reading = "first"
+    reading: Reading = "sequences"
 
     def __init__(self, tokenizer: Tokenizer, setting: Setting, labels: Sequence[str]) -> None:
         self._tokenizer = tokenizer
