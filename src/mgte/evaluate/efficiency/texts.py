@@ -23,7 +23,6 @@ _WORDS = (
 # the 4,456 of 8,192 tokens of table 6 of mGTE.
 _SHORTEST = 1 / 16
 _LEAST_TEXTS = 4
-_SAMPLE_WORDS = 120
 # Of the longest length, so that almost no text is cut.
 _ROOM = 0.95
 
@@ -54,10 +53,7 @@ def made_texts(encoder: TextEncoder, length: int, num_tokens: int, seed: int) ->
         At least four texts.
     """
     rng = np.random.default_rng((seed, length))
-    sample = " ".join(rng.choice(_WORDS, _SAMPLE_WORDS))
-    # Servers may not tell tokens; a word is about one then.
-    counted = int(encoder.encode([sample], role="document").num_tokens[0]) or _SAMPLE_WORDS
-    per_token = _ROOM * _SAMPLE_WORDS / counted
+    per_token = _ROOM * _words_per_token(encoder, rng)
     count = max(_LEAST_TEXTS, round(num_tokens / (length * (1 + _SHORTEST) / 2)))
     shares = rng.uniform(_SHORTEST, 1.0, count)
     # Drawn lengths may all be short: the longest decides on memory, so it is always there.
@@ -66,6 +62,17 @@ def made_texts(encoder: TextEncoder, length: int, num_tokens: int, seed: int) ->
         " ".join(rng.choice(_WORDS, max(1, round(share * length * per_token)))) for share in shares
     ]
     return TextSet(texts=tuple(texts), length=length)
+
+
+def _words_per_token(encoder: TextEncoder, rng: np.random.Generator) -> float:
+    words = rng.permutation(_WORDS).tolist()
+    while len(words) > 1:
+        found = encoder.encode([" ".join(words)], role="document")
+        if not found.is_truncated[0]:
+            # Servers may not tell tokens; a word is about one then.
+            return len(words) / (int(found.num_tokens[0]) or len(words))
+        words = words[: len(words) // 2]
+    return 1.0
 
 
 def collection_texts(folder: Path, max_texts: int, length: int, seed: int) -> TextSet:
