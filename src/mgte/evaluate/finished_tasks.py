@@ -88,15 +88,20 @@ def _files(place: Any, root: Path) -> Iterator[Path]:
     elif isinstance(place, list | tuple):
         for value in place:
             yield from _files(value, root)
-    elif isinstance(place, str) and re.match(r"[\w./-]", place):
-        pattern = re.sub(r"\{[^{}]*\}", "*", place)
-        start = Path(Path(pattern).anchor) if Path(pattern).is_absolute() else root
-        try:
-            found = list(start.glob(str(Path(pattern).relative_to(Path(pattern).anchor))))
-        except (ValueError, OSError, NotImplementedError):
-            return  # no pattern of files
-        for path in found:
+    elif isinstance(place, str) and re.search(r"\w", place) and not place.startswith("*"):
+        pattern = Path(re.sub(r"\{[^{}]*\}", "*", place))
+        start = Path(pattern.anchor) if pattern.is_absolute() else root
+        # A dataset by its full name may lie in a folder of its last part.
+        found = _matches(start, str(pattern.relative_to(pattern.anchor)))
+        for path in found or _matches(start, pattern.name):
             yield from (path.rglob("*") if path.is_dir() else [path])
+
+
+def _matches(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return list(folder.glob(pattern))
+    except (ValueError, OSError):
+        return []  # no pattern of files
 
 
 def _stamp(file: Path, root: Path) -> bytes:
