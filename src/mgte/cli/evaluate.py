@@ -29,13 +29,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List, compare or measure."""
-    from mgte.cli import evaluate_collections, evaluate_suites
+    from mgte.cli import evaluate_collections, evaluate_runs, evaluate_suites
 
     if arguments.list is not None:
         return evaluate_suites.list_suites(arguments.list)
     if arguments.compare is not None:
         first, second = arguments.compare
         return evaluate_suites.compare(first, second, arguments.out)
+    if arguments.run:
+        return evaluate_runs.evaluate_runs(arguments)
     if arguments.model is None:
         raise ConfigError("MODEL: missing, expected a name, a folder or an address")
     if not (arguments.suite or arguments.data or arguments.task):
@@ -49,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _is_table(arguments: argparse.Namespace) -> bool:
     """Whether BEIR folders are measured for a table, and not for a report in a folder."""
-    if arguments.suite or arguments.task or arguments.kind != "retrieval" or arguments.set:
+    for_suites = (arguments.suite, arguments.task, arguments.set, arguments.save_runs)
+    if any(for_suites) or arguments.kind != "retrieval":
         return False
     out = arguments.out
     return out is None or Path(out).suffix == ".json"

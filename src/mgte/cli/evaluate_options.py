@@ -92,6 +92,16 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         "--cache-dir", metavar="DIR", help="where vectors are kept (default: cache in --out)"
     )
     what.add_argument(
+        "--save-runs", action="store_true", help="write rankings as TREC runs into --out/runs"
+    )
+    what.add_argument(
+        "--run",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="measure these TREC runs on the folder of --data instead of a model",
+    )
+    what.add_argument(
         "--list",
         nargs="?",
         const="",

@@ -44,6 +44,7 @@ def evaluate_suite(arguments: argparse.Namespace) -> int:
             retrieval=retrieval,
             use_cache=not arguments.no_cache,
             cache_folder=Path(arguments.cache_dir) if arguments.cache_dir else None,
+            save_runs=arguments.save_runs,
             again=arguments.again,
             show_progress=arguments.progress,
             tell=say,

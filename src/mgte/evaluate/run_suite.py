@@ -38,6 +38,7 @@ class RunOptions:
         retrieval: How collections are searched; None takes what the suite says.
         use_cache: Whether vectors are kept on disk.
         cache_folder: Where they are kept; None means `cache` below the out folder.
+        save_runs: Whether rankings of retrieval tasks are written as TREC runs into `OUT/runs`.
         again: Whether finished tasks are measured again.
         show_progress: Progress bars; None means on a terminal.
         tell: Gets a line of words now and then.
@@ -48,6 +49,7 @@ class RunOptions:
     retrieval: RetrievalConfig | None = None
     use_cache: bool = True
     cache_folder: Path | None = None
+    save_runs: bool = False
     again: bool = False
     show_progress: bool | None = None
     tell: Callable[[str], object] = field(default=lambda text: None)
@@ -114,7 +116,7 @@ class _Run:
         self._suite, self._subject, self._out, self._root = suite, subject, out, root
         self._options = options
         cache_folder = options.cache_folder or out / "cache"
-        self._context = _context(suite, options, cache_folder)
+        self._context = _context(suite, options, cache_folder, out)
         self._cached = None
         if subject.encoder is not None and options.use_cache:
             self._cached = CachedEncoder(subject.encoder, cache_folder / "embeddings")
@@ -205,6 +207,8 @@ class _Run:
             "encoder": "" if encoder is None else encoder.fingerprint,
             "reranker": None if reranker is None else [reranker.name, reranker.revision],
             "retrieval": retrieval,
+            # Only a task that is measured writes its run.
+            "save_runs": self._options.save_runs,
         }
 
     def _tell(self, text: str) -> None:
@@ -212,7 +216,7 @@ class _Run:
             self._options.tell(text)
 
 
-def _context(suite: Suite, options: RunOptions, cache_folder: Path) -> TaskContext:
+def _context(suite: Suite, options: RunOptions, cache_folder: Path, out: Path) -> TaskContext:
     settings = suite.settings
     modes = options.modes or settings.modes
     for mode in modes:
@@ -227,6 +231,7 @@ def _context(suite: Suite, options: RunOptions, cache_folder: Path) -> TaskConte
         cache_folder=cache_folder,
         retrieval=retrieval,
         modes=cast(tuple[Mode, ...], tuple(modes)),
+        runs_folder=out / "runs" if options.save_runs else None,
     )
 
 

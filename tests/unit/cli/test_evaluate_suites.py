@@ -105,6 +105,35 @@ def test_data_of_any_kind_makes_a_report(mgte, tiny_embedder, root, tmp_path, mo
     assert all(json.loads(line)["language"] == "en" for line in result.out.splitlines())
 
 
+def metrics_of(result) -> dict[str, dict[str, float]]:
+    values = [json.loads(line) for line in result.out.splitlines()]
+    return {value["variant"]: value["metrics"] for value in values}
+
+
+def test_runs_go_out_and_in(mgte, tiny_sparse_embedder, root, tmp_path) -> None:
+    out = tmp_path / "out"
+    words = ("evaluate", tiny_sparse_embedder, "--data", root / "small", "--out", out)
+    assert mgte(*words).code == 0
+    result = mgte(*words, "--save-runs", "--json")
+    assert result.code == 0, result.err
+    wanted = {
+        value["variant"]: value["metrics"] for value in map(json.loads, result.out.splitlines())
+    }
+    runs = sorted((out / "runs").iterdir())
+    assert {run.name for run in runs} == {f"small.{mode}.run" for mode in wanted}
+    result = mgte("evaluate", "--run", *runs, "--data", root / "small", "--json")
+    assert result.code == 0, result.err
+    found = {
+        value["variant"]: value["metrics"] for value in map(json.loads, result.out.splitlines())
+    }
+    assert found == {f"small.{mode}": pytest.approx(wanted[mode]) for mode in wanted}
+    result = mgte("evaluate", "--run", runs[0], "--data", root / "small", "--out", tmp_path / "r")
+    assert result.out.splitlines()[0].split()[0] == "task"
+    assert json.loads((tmp_path / "r" / "report.json").read_text())["model"] == "small.bm25"
+    for wrong in (("MODEL", "--run", runs[0], "--data", "x"), ("--run", runs[0])):
+        assert mgte("evaluate", *wrong).code == 2
+
+
 def test_listing(mgte, suite) -> None:
     result = mgte("evaluate", "--list")
     assert result.code == 0

@@ -20,6 +20,7 @@ from mgte.evaluate.metrics import MAIN_METRIC, METRICS
 from mgte.evaluate.records import TaskKind, TaskResult, WorstItem
 from mgte.evaluate.result import ModeResult, RetrievalResult
 from mgte.evaluate.retrieval import search_and_measure
+from mgte.evaluate.run_files import run_of_rankings, write_run
 from mgte.evaluate.searches import MODES, Mode, Rankings, RetrievalConfig
 from mgte.evaluate.significance import bootstrap_interval
 from mgte.evaluate.subjects.subject import PairScorer, Subject, TextEncoder
@@ -128,6 +129,7 @@ class RetrievalTask:
                 task=self._config,
                 subset=subset,
                 seed=context.seed,
+                runs_folder=context.runs_folder,
             )
         if len({result.subset for result in measured}) > 1:
             measured += mean_over_subsets(measured, seed=context.seed)
@@ -165,6 +167,7 @@ def measure_collection(
     task: RetrievalTaskConfig,
     subset: str = "",
     seed: int = 0,
+    runs_folder: Path | None = None,
 ) -> list[TaskResult]:
     """Search a collection and tell what was found as results of a task.
 
@@ -176,6 +179,7 @@ def measure_collection(
         task: Name, language and main metric.
         subset: Which part of a published collection this is.
         seed: Decides the intervals.
+        runs_folder: Where the rankings are written as TREC runs; None for nowhere.
 
     Returns:
         One result per way of ranking.
@@ -186,6 +190,11 @@ def measure_collection(
     """
     encoder = subject.wanted_encoder(task.name)
     measured, rankings = search_and_measure(encoder, subject.reranker, collection, modes, config)
+    if runs_folder is not None:
+        name = f"{task.name}-{subset}" if subset else task.name
+        for mode, ranking in rankings.items():
+            run = run_of_rankings(ranking, collection)
+            write_run(runs_folder / f"{name}.{mode}.run", run, tag=mode)
     shared: dict[str, Any] = {
         "task": task.name,
         "kind": "retrieval",

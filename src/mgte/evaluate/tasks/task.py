@@ -29,6 +29,7 @@ class TaskContext:
         retrieval: How collections are searched.
         modes: Ways of ranking; empty means all that the subject can, and BM25 where it is
             installed.
+        runs_folder: Where retrieval tasks write their rankings as TREC runs; None for nowhere.
     """
 
     seed: int = 0
@@ -36,6 +37,7 @@ class TaskContext:
     cache_folder: Path | None = None
     retrieval: "RetrievalConfig" = field(default_factory=_default_retrieval)
     modes: "tuple[Mode, ...]" = ()
+    runs_folder: Path | None = None
 
 
 class Task(Protocol):
