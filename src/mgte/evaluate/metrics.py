@@ -55,9 +55,18 @@ def measure_rankings(
 
 
 def mean_metrics(per_query: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Mean of every metric over the queries."""
-    count = max(len(per_query), 1)
-    return {name: sum(values[name] for values in per_query.values()) / count for name in METRICS}
+    """Mean of every metric over the queries.
+
+    Args:
+        per_query: Query id to metric to value, the same metrics for every query.
+
+    Returns:
+        Metric to mean; without queries, 0 for each of `METRICS`.
+    """
+    if not per_query:
+        return dict.fromkeys(METRICS, 0.0)
+    rows = list(per_query.values())
+    return {name: sum(values[name] for values in rows) / len(rows) for name in rows[0]}
 
 
 def _as_run(doc_ids: Sequence[str]) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mgte.errors import DataError
+from mgte.evaluate.answer_recall import ANSWER_METRIC, measure_answers
 from mgte.evaluate.collection import Collection, collection_hash
 from mgte.evaluate.metrics import MAIN_METRIC, mean_metrics, measure_rankings
 from mgte.evaluate.records import TaskResult
@@ -142,7 +143,7 @@ def evaluate_run(
 
     Args:
         run: Query id to document id to score, as `read_run` gives it.
-        collection: Judgements, and documents that are left out of a query's ranking.
+        collection: Judgements or answers, and documents that are left out of a query's ranking.
         variant: What the result is called.
         seed: Decides on the interval.
 
@@ -168,12 +169,13 @@ def evaluate_run(
         ranked = [doc_id for doc_id, _ in _in_order(run[query_id]) if doc_id not in left_out]
         unknown += sum(doc_id not in known for doc_id in ranked)
         rankings[query_id] = ranked
-    per_query = measure_rankings(rankings, collection.qrels)
-    per_item = {query_id: values[MAIN_METRIC] for query_id, values in per_query.items()}
+    per_query = _measured(rankings, collection)
+    main_metric = ANSWER_METRIC if collection.answers else MAIN_METRIC
+    per_item = {query_id: values[main_metric] for query_id, values in per_query.items()}
     return TaskResult(
         task=collection.name,
         kind="retrieval",
-        main_metric=MAIN_METRIC,
+        main_metric=main_metric,
         metrics=mean_metrics(per_query),
         num_items=len(judged),
         variant=variant,
@@ -187,6 +189,19 @@ def evaluate_run(
         },
         dataset_hash=collection_hash(collection),
     )
+
+
+def _measured(
+    rankings: Mapping[str, Sequence[str]], collection: Collection
+) -> dict[str, dict[str, float]]:
+    if not collection.answers:
+        return measure_rankings(rankings, collection.qrels)
+    # What the collection does not hold has no answer in it.
+    texts = {doc_id: "" for ranked in rankings.values() for doc_id in ranked}
+    for document in collection.documents:
+        if document.doc_id in texts:
+            texts[document.doc_id] = f"{document.title}\n{document.text}"
+    return measure_answers(rankings, collection.answers, texts)
 
 
 def _in_order(found: Mapping[str, float]) -> list[tuple[str, float]]:

@@ -2,9 +2,11 @@
 
 import unicodedata
 
+import numpy as np
 import pytest
 
 from mgte.errors import DataError
+from mgte.evaluate import answer_recall
 from mgte.evaluate.answer_recall import ANSWER_METRICS, has_answer, measure_answers
 
 
@@ -76,3 +78,14 @@ def test_what_cannot_be_measured_is_told() -> None:
         measure_answers({}, {}, {})
     with pytest.raises(DataError, match="ranked document d9 has no text"):
         measure_answers({"q": ["d9"]}, {"q": ("a",)}, {})
+
+
+def test_tokens_are_those_of_the_published_pattern() -> None:
+    regex = pytest.importorskip("regex")  # the standard library knows no such classes
+    published = regex.compile(r"([\p{L}\p{N}\p{M}]+)|([^\p{Z}\p{C}])")
+    codes = [c for c in range(0x30000) if unicodedata.category(chr(c)) not in ("Cn", "Cs")]
+    assigned, random = np.array(codes), np.random.default_rng(2)
+    for _ in range(2000):
+        text = "".join(map(chr, random.choice(assigned, size=30)))
+        expected = [match.group() for match in published.finditer(text)]
+        assert answer_recall._pattern().findall(text) == expected

@@ -8,6 +8,7 @@ import pytrec_eval
 
 from mgte.errors import DataError
 from mgte.evaluate import bm25_rankings, read_collection
+from mgte.evaluate.collection import make_answer_collection
 from mgte.evaluate.rankings import rerank
 from mgte.evaluate.run_files import (
     evaluate_run,
@@ -17,7 +18,7 @@ from mgte.evaluate.run_files import (
     write_run,
 )
 from mgte.search import Ranking
-from mgte.text import read_qrels
+from mgte.text import Document, Query, read_qrels
 
 
 def random_run(seed: int, num_values: int) -> dict[str, dict[str, float]]:
@@ -122,3 +123,19 @@ def test_judgements_come_back(tmp_path, format) -> None:
     qrels = {"q1": {"d1": 2, "d2": 0}, "q2": {"d1": 1}}
     write_qrels(tmp_path / "qrels.tsv", qrels, format=format)
     assert read_qrels(tmp_path / "qrels.tsv") == qrels
+
+
+def test_a_run_over_answers_is_measured_by_them() -> None:
+    documents = [
+        Document(doc_id="d1", text="of Rome", title="Fall"),
+        Document(doc_id="d2", text=""),
+    ]
+    queries = [Query(query_id=f"q{number}", text="?") for number in range(3)]
+    answers = {"q0": ("ROME",), "q1": ("fall of",), "q2": ("Paris",)}
+    collection = make_answer_collection(documents, queries, answers, name="made")
+    run = {f"q{number}": {"gone": 3.0, "d2": 2.0, "d1": 1.0} for number in range(3)}
+    result = evaluate_run(run, collection)
+    assert result.main_metric == "answer_recall_at_20"
+    assert result.per_item == {"q0": 1.0, "q1": 1.0, "q2": 0.0}
+    assert result.metrics["answer_recall_at_1"] == 0.0
+    assert result.main == pytest.approx(2 / 3)
