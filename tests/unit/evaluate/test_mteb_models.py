@@ -1,5 +1,8 @@
 """Behind mteb's protocols, our models do what mteb's own wrappers do with the same vectors."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
@@ -16,6 +19,7 @@ from mteb.mocks.mock_tasks.retrieval import (
     MockRetrievalDialogTask,
     MockRetrievalTask,
 )
+from mteb.mocks.mock_tasks.sts import MockSTSTask
 from mteb.models import CrossEncoderProtocol, EncoderProtocol, SearchProtocol
 from mteb.models.abs_encoder import get_prompt_name
 from mteb.models.search_wrappers import SearchEncoderWrapper
@@ -137,6 +141,30 @@ def test_prompts_are_chosen_as_mteb_does() -> None:
             prompts = {key: key for bit, key in enumerate(keys) if number >> bit & 1}
             expected = get_prompt_name(prompts, metadata, side)
             assert find_prompt(prompts, name, task_type, side and side.value) == expected
+
+
+def test_prompts_of_the_files_follow_task_and_side(hybrid_folder, tmp_path) -> None:
+    folder = tmp_path / "prompted"
+    shutil.copytree(hybrid_folder, folder)
+    file = folder / "config_sentence_transformers.json"
+    settings = json.loads(file.read_text()) | {
+        "prompts": {"query": "how to ", "STS": "a map ", "MockRetrievalTask-query": "what is "}
+    }
+    file.write_text(json.dumps(settings))
+    prompted, plain = mteb_model(folder), mteb_model(hybrid_folder)
+    cases = (
+        (MockSTSTask, None, "a map "),
+        (MockRetrievalTask, PromptType.query, "what is "),
+        (MockRetrievalTask, PromptType.document, ""),
+        (MockRetrievalDialogTask, PromptType.query, "how to "),
+    )
+    for task, side, expected in cases:
+        options = {"task_metadata": task.metadata, "prompt_type": side}
+        found = prompted.encode([{"text": ["bread", "sea"]}], **options)
+        texts = [expected + "bread", expected + "sea"]
+        assert found == pytest.approx(plain.encode([{"text": texts}], **options), abs=1e-6)
+    assert prompted.mteb_model_meta.use_instructions
+    assert prompted.mteb_model_meta.experiment_name is None
 
 
 def test_similarities_are_cosines_of_rows_and_pairs(hybrid_folder) -> None:

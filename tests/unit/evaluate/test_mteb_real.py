@@ -47,7 +47,7 @@ def similarity_pairs(shared: Path):
 def test_mteb_and_we_measure_the_same_on_some_of_scifact(shared, minilm) -> None:
     folder = shared / "data" / "scifact_beir"
     collection = read_collection(
-        folder, max_queries=10, max_documents=30, own_documents="none", seed=1
+        folder, max_queries=8, max_documents=10, own_documents="none", seed=1
     )
     embedder = mgte.Embedder.load(MODEL)
     ours = evaluate_retrieval(embedder, collection, modes=("dense",)).modes["dense"].metrics

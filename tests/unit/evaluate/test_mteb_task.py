@@ -20,6 +20,8 @@ from mgte.inference import Embedder, Reranker
 pytest.importorskip("mteb")
 
 import mteb
+from mteb.abstasks.aggregate_task_metadata import AggregateTaskMetadata
+from mteb.abstasks.aggregated_task import AbsTaskAggregate
 from mteb.benchmarks import _benchmark_metrics
 from mteb.mocks import MOCK_TASK_TEST_GRID_MONOLINGUAL
 from tests.unit.evaluate.mteb_tasks import FOREIGN_WARNINGS, retrieval_task, sts_task
@@ -178,6 +180,31 @@ def test_averages_find_what_other_tasks_left(register, beir_folder, subject, con
     whole, *by_type = build_task(average, Path()).run(subject, context)
     assert whole.main == pytest.approx(np.mean(values), abs=1e-5)
     assert [record.subset for record in by_type] == ["Retrieval", "STS"]
+
+
+def test_tasks_made_of_tasks_are_one(register, beir_folder, subject, context) -> None:
+    parts = [
+        register(retrieval_task(read_collection(beir_folder), name)) for name in ("PartA", "PartB")
+    ]
+
+    class Together(AbsTaskAggregate):
+        metadata = AggregateTaskMetadata(
+            name="Together",
+            description="Two parts.",
+            tasks=[kind() for kind in parts],
+            main_score="ndcg_at_10",
+            type="Retrieval",
+            eval_splits=["test"],
+        )
+
+    register(Together)
+    entry = {"kind": "mteb", "name": "Together", "type": "Retrieval"}
+    found = build_task(entry, Path()).run(subject, replace(context, modes=("dense",)))
+    part = build_task(entry | {"name": "PartA"}, Path()).run(subject, context)
+    assert [result.main for result in found] == pytest.approx([part[0].main], abs=1e-6)
+    average = {"kind": "mteb", "name": "all", "average": True, "more": [entry]}
+    whole, _ = build_task(average, Path()).run(subject, context)
+    assert whole.main == pytest.approx(part[0].main, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", SUITES)

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mgte.errors import ConfigError, DataError
+from mgte.errors import ConfigError, DataError, MgteError
 from mgte.evaluate.mteb.library import texts_of_batches
 from mgte.evaluate.mteb.model_meta import ModelFacts, make_model_meta
 from mgte.evaluate.mteb.task_encoder import TaskEncoder
-from mgte.evaluate.subjects import Role, TextEncoder
+from mgte.evaluate.subjects import ROLES, Role, TextEncoder
 from mgte.search import FloatArray, encode_texts
+from mgte.store import open_model
 
 _HASH_DIGITS = 8
 
@@ -27,8 +28,8 @@ class MtebEncoder:
     Args:
         encoder: The model.
         prompts: Prompts by mteb's keys: task ("SciFact"), type of task ("STS"), side ("query",
-            "document"), or the first two with a side ("SciFact-query"). None means those that the
-            model has for its roles.
+            "document"), or the first two with a side ("SciFact-query"). None means those of the
+            model's own files; where they say nothing of a task, its prompts by role.
         width: Leading dimensions of the vectors (elastic embedding); None means all.
         folder: Folder of the checkpoint, for facts of the model; None for models that others run.
 
@@ -49,7 +50,7 @@ class MtebEncoder:
         folder: Path | None = None,
     ) -> None:
         self._encoder = encoder
-        self._prompts = dict(prompts or {})
+        self._prompts = dict(prompts or prompts_of_tasks(folder))
         self._width = checked_width(encoder, width)
         self.mteb_model_meta = make_model_meta(
             ModelFacts(
@@ -58,9 +59,9 @@ class MtebEncoder:
                 max_length=encoder.max_length,
                 width=self._width,
                 is_cosine=encoder.is_cosine,
-                has_prompts=bool(prompts),
+                has_prompts=bool(self._prompts),
                 folder=folder,
-                experiment=differences(encoder, self._prompts, self._width),
+                experiment=differences(encoder, prompts or {}, self._width),
             )
         )
 
@@ -150,6 +151,24 @@ def role_of(prompt_type: Any) -> Role:
     if value == "query":
         return "query"
     return "document" if value == "document" else "text"
+
+
+def prompts_of_tasks(folder: Path | None) -> dict[str, str]:
+    """Prompts that a model folder has for tasks or types of tasks of mteb.
+
+    Args:
+        folder: Folder of the checkpoint; None for models that others run.
+
+    Returns:
+        Prompts by mteb's keys, without those by side alone, which follow from the role.
+    """
+    if folder is None:
+        return {}
+    try:
+        prompts = open_model(folder, offline=True).settings.prompts
+    except MgteError:
+        return {}
+    return {name: text for name, text in prompts.items() if name not in ROLES}
 
 
 def checked_width(encoder: TextEncoder, width: int | None) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mgte.errors import ConfigError, DataError
 from mgte.evaluate.collection import Collection
-from mgte.evaluate.mteb.encoder import checked_width, differences
+from mgte.evaluate.mteb.encoder import checked_width, differences, prompts_of_tasks
 from mgte.evaluate.mteb.library import document_texts, query_texts
 from mgte.evaluate.mteb.model_meta import ModelFacts, ModelType, make_model_meta
 from mgte.evaluate.mteb.task_encoder import TaskEncoder
@@ -64,7 +64,7 @@ class MtebSearch:
         self._encoder = subject.wanted_encoder("search")
         self._variant = variant
         self._config = config or RetrievalConfig()
-        self._prompts = dict(prompts or {})
+        self._prompts = dict(prompts or prompts_of_tasks(subject.folder))
         self._width = checked_width(self._encoder, width or self._config.dim)
         self._documents: tuple[Document, ...] = ()
         self.mteb_model_meta = make_model_meta(
@@ -75,9 +75,9 @@ class MtebSearch:
                 max_length=self._encoder.max_length,
                 width=self._width,
                 is_cosine=self._encoder.is_cosine,
-                has_prompts=bool(prompts),
+                has_prompts=bool(self._prompts),
                 folder=subject.folder,
-                experiment=self._experiment(),
+                experiment=self._experiment(prompts or {}),
             )
         )
 
@@ -231,8 +231,8 @@ class MtebSearch:
             else:
                 yield dense + _weight(self._config.hybrid, sparse) * sparse[chosen]
 
-    def _experiment(self) -> dict[str, Any]:
-        experiment = differences(self._encoder, self._prompts, self._width)
+    def _experiment(self, prompts: Mapping[str, str]) -> dict[str, Any]:
+        experiment = differences(self._encoder, prompts, self._width)
         if self._variant == "dense":
             return experiment
         experiment["variant"] = self._variant

@@ -7,6 +7,8 @@ from typing import Any
 from mgte.errors import ConfigError
 from mgte.evaluate.mteb.library import import_mteb
 
+_SHOWN = 20
+
 
 def find_mteb_task(
     name: str, *, benchmark: str = "", splits: Sequence[str] = (), subsets: Sequence[str] = ()
@@ -60,9 +62,11 @@ def narrowed_task(task: Any, *, splits: Sequence[str] = (), subsets: Sequence[st
     if splits:
         _check_known(splits, list(task.metadata.eval_splits), f"{where}: split")
         task.filter_eval_splits(eval_splits=list(splits))
-    if subsets:
-        _check_known(subsets, list(task.metadata.hf_subsets), f"{where}: subset")
-        task.filter_languages(None, hf_subsets=list(subsets))
+    # Tasks of translations have tens of thousands of subsets, which mteb looks up one by one.
+    if set(subsets) - set(task.hf_subsets):
+        _check_known(subsets, task.metadata.hf_subsets, f"{where}: subset")
+    if subsets and set(subsets) != set(task.hf_subsets):
+        task.filter_languages(None, hf_subsets=frozenset(subsets))
     return task
 
 
@@ -91,7 +95,9 @@ def benchmark_tasks(benchmark: str) -> list[Any]:
 def _check_known(asked: Sequence[str], known: Sequence[str], what: str) -> None:
     unknown = [name for name in asked if name not in known]
     if unknown:
-        raise ConfigError(f"{what}: got {unknown[0]!r}, expected some of {', '.join(known)}")
+        more = ", ..." if len(known) > _SHOWN else ""
+        listed = ", ".join(known[:_SHOWN]) + more
+        raise ConfigError(f"{what}: got {unknown[0]!r}, expected some of {listed}")
 
 
 def _similar(name: str, known: Sequence[str]) -> str:

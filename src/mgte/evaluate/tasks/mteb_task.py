@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PREFIX = "mteb:"
 _KEY_DIGITS = 12
+_HINT = "the data comes from the Hugging Face hub: check network, HF_HUB_OFFLINE and HF_HOME"
 _SEARCHES: tuple[TaskKind, ...] = ("retrieval", "reranking")
 
 
@@ -216,7 +217,8 @@ class MtebTask:
         except MgteError:
             raise
         except Exception as error:
-            raise DataError(f"{self.name}: mteb failed ({_told(error)})") from error
+            hint = _HINT if task.is_aggregate else None
+            raise DataError(f"{self.name}: mteb failed ({_told(error)})", hint=hint) from error
         return found.task_results[0]
 
     def _averages(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
@@ -269,7 +271,7 @@ def _load_data(task: Any, name: str) -> None:
         raise DataError(
             f"{name}: the data of mteb's task {task.metadata.name} "
             f"({task.metadata.dataset['path']}) cannot be loaded ({_told(error)})",
-            hint="it comes from the Hugging Face hub: check network, HF_HUB_OFFLINE and HF_HOME",
+            hint=_HINT,
         ) from error
 
 
