@@ -1,15 +1,24 @@
 """evaluate_retrieval: a model on a collection, in every way that it can rank."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from mgte.errors import ConfigError
 from mgte.evaluate.answer_recall import ANSWER_METRICS, measure_answers
+from mgte.evaluate.bm25 import bm25_rankings
 from mgte.evaluate.collection import Collection, read_collection
 from mgte.evaluate.metrics import mean_metrics, measure_rankings
 from mgte.evaluate.result import ModeResult, RetrievalResult
-from mgte.evaluate.searches import MODES, Mode, Rankings, RetrievalConfig, Search
+from mgte.evaluate.searches import (
+    MODES,
+    Mode,
+    Rankings,
+    RetrievalConfig,
+    Search,
+    reranked,
+)
 from mgte.evaluate.subjects.own_models import EmbedderSubject, RerankerSubject
 from mgte.evaluate.subjects.subject import PairScorer, TextEncoder
 from mgte.inference import Embedder, Reranker
@@ -111,7 +120,7 @@ def evaluate_retrieval(
 
 
 def search_and_measure(
-    encoder: TextEncoder,
+    encoder: TextEncoder | None,
     reranker: PairScorer | None,
     collection: Collection,
     modes: Sequence[Mode],
@@ -120,7 +129,7 @@ def search_and_measure(
     """Rank documents, measure the rankings, and give both.
 
     Args:
-        encoder: The model.
+        encoder: The model; without one, BM25 ranks and its best documents are reranked.
         reranker: Needed for "reranked".
         collection: Documents, queries and judgements.
         modes: Ways of ranking, as `wanted_modes` gives them.
@@ -133,26 +142,49 @@ def search_and_measure(
         DataError: A model gives NaN.
         BackendUnavailableError: pytrec_eval or bm25s is not installed.
     """
-    search = Search(encoder, collection, config)
-    rankings = search.run(modes, reranker)
+    seconds: Mapping[str, float]
+    if encoder is None:
+        cut = (0, 0)
+        rankings, seconds = _from_bm25(reranker, collection, modes, config)
+    else:
+        search = Search(encoder, collection, config)
+        rankings, seconds = search.run(modes, reranker), search.seconds
+        cut = (search.num_documents_cut, search.num_queries_cut)
     settings = asdict(config) | {
-        "model": encoder.name,
+        "model": None if encoder is None else encoder.name,
         "reranker": None if reranker is None else reranker.name,
-        "max_length": encoder.max_length,
+        "max_length": None if encoder is None else encoder.max_length,
     }
     result = RetrievalResult(
         collection=collection.name,
         split=collection.split,
         num_documents=len(collection.documents),
         num_queries=len(collection.queries),
-        num_documents_cut=search.num_documents_cut,
-        num_queries_cut=search.num_queries_cut,
+        num_documents_cut=cut[0],
+        num_queries_cut=cut[1],
         modes={mode: _measured(rankings[mode], collection) for mode in MODES if mode in rankings},
-        seconds=search.seconds,
+        seconds=seconds,
         settings=settings,
         num_own_documents=len(collection.own_rows),
     )
     return result, rankings
+
+
+def _from_bm25(
+    reranker: PairScorer | None,
+    collection: Collection,
+    modes: Sequence[Mode],
+    config: RetrievalConfig,
+) -> tuple[dict[Mode, Rankings], dict[str, float]]:
+    """Rankings without an encoder, and how long they took."""
+    began = time.perf_counter()
+    found: dict[Mode, Rankings] = {"bm25": bm25_rankings(collection, config.top_k)}
+    seconds = {"bm25": time.perf_counter() - began}
+    if "reranked" in modes and reranker is not None:
+        began = time.perf_counter()
+        found["reranked"] = reranked(found["bm25"], collection, reranker, config)
+        seconds["rerank"] = time.perf_counter() - began
+    return {mode: rankings for mode, rankings in found.items() if mode in modes}, seconds
 
 
 def as_encoder(model: Embedder | TextEncoder, config: RetrievalConfig) -> TextEncoder:

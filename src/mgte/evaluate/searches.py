@@ -132,7 +132,9 @@ class Search:
             found |= self._by_vectors(wanted)
         if "reranked" in wanted and reranker is not None:
             first = found["hybrid"] if "hybrid" in found else found["dense"]
-            found["reranked"] = self._timed("rerank", lambda: self._rerank(first, reranker))
+            found["reranked"] = self._timed(
+                "rerank", lambda: reranked(first, self._collection, reranker, self._config)
+            )
         return {mode: rankings for mode, rankings in found.items() if mode in wanted}
 
     def _by_vectors(self, wanted: Sequence[Mode]) -> dict[Mode, Rankings]:
@@ -230,31 +232,48 @@ class Search:
         dense = narrowed(found.dense, self._config.dim, is_cosine=self._encoder.is_cosine)
         return replace(found, dense=dense)
 
-    def _rerank(self, first: Rankings, reranker: PairScorer) -> Rankings:
-        reranked: Rankings = []
-        for start in range(0, len(first), _QUERIES_PER_RERANK):
-            tops = [
-                ranking.first(self._config.rerank_depth)
-                for ranking in first[start : start + _QUERIES_PER_RERANK]
-            ]
-            pairs = [
-                (query.text, self._collection.documents[row].full_text)
-                for query, top in zip(self._collection.queries[start:], tops, strict=False)
-                for row in top.rows.tolist()
-            ]
-            scores = reranker.score(pairs)
-            parts = np.split(scores, np.cumsum([len(top) for top in tops])[:-1])
-            reranked += [
-                rerank(ranking, part, blend=self._config.rerank_blend)
-                for ranking, part in zip(first[start:], parts, strict=False)
-            ]
-        return reranked
-
     def _timed(self, name: str, work: Callable[[], Value]) -> Value:
         began = time.perf_counter()
         value = work()
         self.seconds[name] = time.perf_counter() - began
         return value
+
+
+def reranked(
+    first: Rankings, collection: Collection, reranker: PairScorer, config: RetrievalConfig
+) -> Rankings:
+    """Rankings whose best documents a reranker put in a new order.
+
+    Args:
+        first: One ranking per query.
+        collection: What was searched.
+        reranker: Scores the pairs.
+        config: How deep, and how much of the first ranking is kept.
+
+    Returns:
+        One ranking per query.
+
+    Raises:
+        DataError: The reranker gives NaN or infinity.
+    """
+    done: Rankings = []
+    for start in range(0, len(first), _QUERIES_PER_RERANK):
+        tops = [
+            ranking.first(config.rerank_depth)
+            for ranking in first[start : start + _QUERIES_PER_RERANK]
+        ]
+        pairs = [
+            (query.text, collection.documents[row].full_text)
+            for query, top in zip(collection.queries[start:], tops, strict=False)
+            for row in top.rows.tolist()
+        ]
+        scores = reranker.score(pairs)
+        parts = np.split(scores, np.cumsum([len(top) for top in tops])[:-1])
+        done += [
+            rerank(ranking, part, blend=config.rerank_blend)
+            for ranking, part in zip(first[start:], parts, strict=False)
+        ]
+    return done
 
 
 def narrowed(dense: FloatArray, dim: int, *, is_cosine: bool) -> FloatArray:

@@ -160,8 +160,23 @@ def test_modes_beyond_a_model_are_left_out_or_refused(tmp_path, beir_folder) -> 
     report, _ = run(suite, dense, tmp_path / "a", tmp_path)
     assert [result.variant for result in report.results] == ["dense"]
     report, _ = run(suite, dense, tmp_path / "b", tmp_path, modes=("sparse",))
-    assert "expected one that hash can: dense, bm25" in report.failures[0].error
+    assert "possible here: dense, bm25" in report.failures[0].error
     with pytest.raises(ConfigError, match=r"settings\.modes: got 'best'"):
         run(suite_of(entry("one"), modes=["best"]), dense, tmp_path / "c", tmp_path)
     report, _ = run(suite, Subject(reranker=WordScorer()), tmp_path / "d", tmp_path)
-    assert "expected an embedding model" in report.failures[0].error
+    assert "possible here: reranked, bm25" in report.failures[0].error
+
+
+def test_a_reranker_alone_reranks_what_bm25_finds(tmp_path, beir_folder) -> None:
+    suite = suite_of(entry("one"))
+    report, _ = run(suite, Subject(reranker=WordScorer()), tmp_path / "a", tmp_path)
+    alone = {result.variant: result for result in report.results}
+    assert list(alone) == ["reranked", "bm25"]
+    assert report.model == "words"
+    assert report.reranker == ""
+    both = Subject(encoder=HashEncoder(), reranker=WordScorer())
+    report, _ = run(suite, both, tmp_path / "b", tmp_path)
+    beside = {result.variant: result for result in report.results}
+    assert alone["bm25"].metrics == beside["bm25"].metrics
+    # "the moon and the tide" shares most words with the document that it is about.
+    assert alone["reranked"].per_item["q1"] == 1.0

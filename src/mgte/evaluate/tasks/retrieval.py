@@ -113,12 +113,13 @@ class RetrievalTask:
 
         Raises:
             DataError: The collection is not there or damaged, or a model gives NaN.
-            ConfigError: The subject has no encoder, or can rank in none of the wanted ways.
+            ConfigError: The subject can rank in none of the wanted ways.
             BackendUnavailableError: pytrec_eval or bm25s is not installed.
         """
-        encoder = subject.wanted_encoder(self.name)
         config = context.retrieval.changed(self._config.retrieval)
-        modes = possible_modes(self._config.modes or context.modes, encoder, subject.reranker)
+        modes = possible_modes(
+            self._config.modes or context.modes, subject.encoder, subject.reranker
+        )
         measured: list[TaskResult] = []
         for collection, subset in self._collections(context.seed):
             measured += measure_collection(
@@ -173,7 +174,7 @@ def measure_collection(
 
     Args:
         collection: Documents, queries and judgements.
-        subject: What is measured; has an encoder.
+        subject: What is measured; a reranker alone reranks what BM25 finds.
         modes: Ways of ranking, all of them possible.
         config: How the collection is searched.
         task: Name, language and main metric.
@@ -188,8 +189,9 @@ def measure_collection(
         DataError: A model gives NaN or infinity.
         BackendUnavailableError: pytrec_eval or bm25s is not installed.
     """
-    encoder = subject.wanted_encoder(task.name)
-    measured, rankings = search_and_measure(encoder, subject.reranker, collection, modes, config)
+    measured, rankings = search_and_measure(
+        subject.encoder, subject.reranker, collection, modes, config
+    )
     if runs_folder is not None:
         name = f"{task.name}-{subset}" if subset else task.name
         for mode, ranking in rankings.items():
@@ -226,13 +228,13 @@ def measure_collection(
 
 
 def possible_modes(
-    wanted: Iterable[Mode], encoder: TextEncoder, reranker: PairScorer | None
+    wanted: Iterable[Mode], encoder: TextEncoder | None, reranker: PairScorer | None
 ) -> tuple[Mode, ...]:
     """Those of some ways of ranking that models can.
 
     Args:
         wanted: Ways of ranking; empty means all, BM25 where it is installed.
-        encoder: The model.
+        encoder: The model; None without one.
         reranker: The reranker; None without one.
 
     Returns:
@@ -241,10 +243,11 @@ def possible_modes(
     Raises:
         ConfigError: None is possible.
     """
+    has_sparse = encoder is not None and encoder.has_sparse
     able: dict[Mode, bool] = {
-        "dense": True,
-        "sparse": encoder.has_sparse,
-        "hybrid": encoder.has_sparse,
+        "dense": encoder is not None,
+        "sparse": has_sparse,
+        "hybrid": has_sparse,
         "reranked": reranker is not None,
         "bm25": importlib.util.find_spec("bm25s") is not None,
     }
@@ -252,7 +255,7 @@ def possible_modes(
     found = tuple(mode for mode in MODES if mode in asked and able[mode])
     if not found:
         raise ConfigError(
-            f"modes: got {', '.join(asked)}, expected one that {encoder.name} can: "
+            f"modes: got {', '.join(asked)}, expected one that is possible here: "
             f"{', '.join(mode for mode in MODES if able[mode])}"
         )
     return found
