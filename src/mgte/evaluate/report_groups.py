@@ -12,7 +12,7 @@ from mgte.evaluate.records import Report, TaskResult
 # Item to the length of its text, as tasks tell it among their facts, and what a length counts.
 LENGTH_FACTS: Mapping[str, str] = {
     "item_tokens": "tokens",
-    "item_characters": "characters",
+    "item_characters": "characters of the text",
     "item_document_characters": "characters of the relevant document",
 }
 _LEAST_ITEMS = 5
@@ -120,13 +120,21 @@ def groups_by_length(
     )
 
 
-def item_lengths(result: TaskResult) -> tuple[str, Mapping[str, int]] | None:
-    """Lengths of a result's items, and what they count; None where its facts hold none."""
-    for fact, name in LENGTH_FACTS.items():
-        lengths = result.facts.get(fact)
-        if isinstance(lengths, Mapping) and lengths and result.per_item:
-            return name, lengths
-    return None
+def item_lengths(result: TaskResult) -> dict[str, Mapping[str, int]]:
+    """Lengths of a result's items as its facts tell them.
+
+    Args:
+        result: The result.
+
+    Returns:
+        What a length counts to item to length; empty where nothing is known.
+    """
+    found = {name: result.facts.get(fact) for fact, name in LENGTH_FACTS.items()}
+    return {
+        name: lengths
+        for name, lengths in found.items()
+        if isinstance(lengths, Mapping) and lengths and result.per_item
+    }
 
 
 def _mean(results: Sequence[TaskResult]) -> float:

@@ -26,6 +26,7 @@ _METRIC_NAMES = {
     "v_measure": "V-measure",
     "macro_f1": "macro F1",
     "spearman": "Spearman",
+    "cosine_spearman": "Spearman (cosine)",
     "pearson": "Pearson",
     "average_precision": "average precision",
 }
@@ -75,7 +76,10 @@ def metric_name(metric: str) -> str:
 
 
 def task_label(result: TaskResult) -> str:
-    """Task with its subset, and its split where that is not "test"."""
-    details = [result.subset] if result.subset not in ("", "default") else []
-    details += [result.split] if result.split not in ("", "test") else []
+    """Task with its subset, and its split where that is not "test"; no word stands twice."""
+    words = [
+        result.subset if result.subset != "default" else "",
+        result.split if result.split != "test" else "",
+    ]
+    details = [word for word in dict.fromkeys(words) if word and not result.task.endswith(word)]
     return f"{result.task} ({', '.join(details)})" if details else result.task

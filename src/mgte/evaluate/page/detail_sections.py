@@ -1,6 +1,6 @@
 """Sections of a report's page beside the numbers: worst items, failures, settings, machine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mgte.evaluate.page.elements import Markup, element, joined
 from mgte.evaluate.page.tables import Cell, number_cell, pair_table, sortable_table
@@ -19,16 +19,11 @@ _MOST_WORST = 20
 
 def worst_section(report: Report) -> Markup:
     """Items that went worst, to be opened task by task; empty where no task tells any."""
-    parts = [
-        element(
-            "details",
-            element("summary", f"{_named(result)}: {metric_name(result.main_metric)}"),
-            element("ol", *map(_worst_item, result.worst[:_MOST_WORST])),
-        )
-        for result in report.results
-        if result.worst
-    ]
-    return joined(parts)
+    tasks: dict[str, list[TaskResult]] = {}
+    for result in report.results:
+        if result.worst:
+            tasks.setdefault(task_label(result), []).append(result)
+    return joined(_worst_of_task(task, results) for task, results in tasks.items())
 
 
 def failure_section(report: Report) -> Markup:
@@ -60,8 +55,25 @@ def setting_section(report: Report) -> Markup:
         parts.append(sortable_table(("Task", "Seconds"), timed, "Time"))
     parts.append(pair_table(report.versions, "Versions"))
     parts.append(pair_table(_texts(report.machine), "Machine"))
-    parts += [_result_details(result, shared) for result in report.results]
-    return joined(parts)
+    details = [_result_details(result, shared) for result in report.results]
+    summary = element("summary", "All metrics, data and settings of every result")
+    return joined([*parts, element("details", summary, *details) if details else Markup()])
+
+
+def _worst_of_task(task: str, results: Sequence[TaskResult]) -> Markup:
+    """One variant's items stand at once, those of several are opened one by one."""
+    lists = [
+        element("ol", *map(_worst_item, result.worst[:_MOST_WORST]), class_="worst")
+        for result in results
+    ]
+    metric = metric_name(results[0].main_metric)
+    inner = lists
+    if len(results) > 1:
+        inner = [
+            element("details", element("summary", result.variant), items)
+            for result, items in zip(results, lists, strict=True)
+        ]
+    return element("details", element("summary", f"{task}: {metric}"), *inner)
 
 
 def _worst_item(item: WorstItem) -> Markup:
@@ -82,7 +94,7 @@ def _result_details(result: TaskResult, shared: Mapping[str, str]) -> Markup:
     hashed = {"hash of the data": result.dataset_hash} if result.dataset_hash else {}
     return element(
         "details",
-        element("summary", f"{_named(result)}: all metrics, data, settings"),
+        element("summary", _named(result)),
         pair_table(metrics, "Metrics"),
         pair_table(dict(data_facts(result)) | hashed, "Data"),
         pair_table({k: f"{v:.2f}" for k, v in result.seconds.items()}, "Seconds"),

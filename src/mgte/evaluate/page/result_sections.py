@@ -1,6 +1,6 @@
 """Sections of a report's page that show results: one per kind of task."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mgte.evaluate.page.bars import Bar, BarGroup, bar_chart
 from mgte.evaluate.page.elements import Markup, element, joined
@@ -78,10 +78,13 @@ def length_section(report: Report) -> Markup:
     """Quality by length of the text, task by task; empty where no lengths are known."""
     tasks: dict[str, list[TaskResult]] = {}
     for result in report.results:
-        if item_lengths(result) is not None and not is_of_curve(result):
+        if item_lengths(result) and not is_of_curve(result):
             tasks.setdefault(task_label(result), []).append(result)
     figures = [
-        figure for task, results in tasks.items() if (figure := _length_chart(task, results))
+        figure
+        for task, results in tasks.items()
+        for name, lengths in item_lengths(results[0]).items()
+        if (figure := _length_chart(task, results, name, lengths))
     ]
     return element("div", *figures, class_="grid-of-charts") if figures else Markup()
 
@@ -199,12 +202,11 @@ def _bar_groups(rows: Sequence[ReportRow]) -> list[BarGroup]:
     return [BarGroup(label=task, bars=tuple(bars)) for task, bars in groups.items()]
 
 
-def _length_chart(task: str, results: Sequence[TaskResult]) -> Markup:
-    lengths = item_lengths(results[0])
-    if lengths is None:
-        return Markup()
-    name, values = lengths
-    groups = {result.variant: groups_by_length(result.per_item, values) for result in results}
+def _length_chart(
+    task: str, results: Sequence[TaskResult], name: str, lengths: Mapping[str, int]
+) -> Markup:
+    # Variants are measured on the same items, so they have the same ranges.
+    groups = {result.variant: groups_by_length(result.per_item, lengths) for result in results}
     places = [f"{group.label}\u2009({group.num_items})" for group in next(iter(groups.values()))]
     if len(places) < 2:
         return Markup()

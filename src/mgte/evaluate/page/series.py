@@ -33,6 +33,6 @@ def legend(names: Sequence[str], colors: dict[str, str]) -> Markup:
     if list(names) in ([], [""]):
         return Markup()
     entries = [
-        element("li", element("i", class_=colors[name]), name or "default") for name in names
+        element("li", element("i", class_=colors[name]), name or "only way") for name in names
     ]
     return element("ul", joined(entries), class_="legend")
