@@ -1,12 +1,16 @@
 """Suites of published benchmarks: tasks can be built, and are found beside published numbers."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.unit.evaluate.test_collections import CORPUS, write
 
+from mgte.config import from_dict
 from mgte.evaluate.collections import DatasetFiles, load_collection
+from mgte.evaluate.published import Place, place_of
+from mgte.evaluate.records import TaskResult
 from mgte.evaluate.suite import build_task, read_suite
 from mgte.evaluate.tasks.retrieval import RetrievalTaskConfig
 
@@ -14,7 +18,8 @@ SIZES = {
     "beir": 15,
     "miracl": 18,
     "mldr": 13,
-    "mkqa": 25,
+    "mkqa": 1,
+    "mkqa-by-language": 25,
     "coir": 8 + 2 * 6,
     "coir-mteb": 8 + 2 * 6,
     "loco": 5,
@@ -24,8 +29,6 @@ SIZES = {
 
 
 def records(suite: str) -> list[RetrievalTaskConfig]:
-    from mgte.config import from_dict
-
     return [from_dict(RetrievalTaskConfig, entry) for entry in read_suite(suite).tasks]
 
 
@@ -52,26 +55,38 @@ def test_protocols_are_the_published_ones() -> None:
 
 
 def test_norwegian_is_no_boolean() -> None:
-    assert [r.collection.subset for r in records("mkqa") if r.name == "MKQA-no"] == ["no"]
+    named = [r.collection.subset for r in records("mkqa-by-language")]
+    assert "no" in named
+    assert records("mkqa")[0].collection.subsets == tuple(named)
 
 
-@pytest.mark.parametrize("suite", ["beir", "miracl", "mldr", "mkqa", "coir-mteb", "loco"])
+@pytest.mark.parametrize(
+    "suite", ["beir", "miracl", "mldr", "mkqa-by-language", "coir-mteb", "loco"]
+)
 def test_tasks_are_known_to_the_published_numbers(suite) -> None:
-    from mgte.evaluate.published import place_of
-    from mgte.evaluate.records import TaskResult
-
     for record in records(suite):
-        result = TaskResult(
-            task=record.name,
-            kind="retrieval",
-            main_metric="ndcg_at_10",
-            metrics={"ndcg_at_10": 0.5},
-            num_items=1,
-            language=record.language,
-        )
-        place = place_of(result)
+        place = place_of(result_of(record))
         assert place is not None, record.name
         assert place.part, record.name
+
+
+def test_languages_of_mkqa_and_their_mean_are_known_to_the_published_numbers() -> None:
+    [record] = records("mkqa")
+    assert place_of(result_of(record)) == Place(benchmark="mkqa")
+    for language in record.collection.subsets:
+        part = replace(result_of(record), subset=language, language=language)
+        assert place_of(part) == Place(benchmark="mkqa", part=language)
+
+
+def result_of(record: RetrievalTaskConfig) -> TaskResult:
+    return TaskResult(
+        task=record.name,
+        kind="retrieval",
+        main_metric=record.main_metric,
+        metrics={record.main_metric: 0.5},
+        num_items=1,
+        language=record.language,
+    )
 
 
 def test_a_task_of_a_suite_is_read_from_a_local_folder(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tests.unit.evaluate.test_collections import write
 
+from mgte.evaluate import RetrievalConfig
 from mgte.evaluate.collection import collection_hash, read_collection
 from mgte.evaluate.run_files import evaluate_run
 from mgte.evaluate.subjects import EmbedderSubject, Subject
@@ -70,6 +71,44 @@ def test_mkqa_counts_passages_with_an_answer(tmp_path, subject) -> None:
     dense, *_ = build_task(entry, tmp_path).run(subject, TaskContext())
     assert dense.per_item == {"de:1": 1.0, "de:2": 0.0}  # four passages: all are among the first 20
     assert (dense.main, dense.subset) == (0.5, "")
+
+
+def test_languages_that_share_passages_are_searched_at_once(tmp_path, subject) -> None:
+    write(tmp_path / "nq/corpus.jsonl", [{"_id": f"d{i}", "text": t} for i, t in enumerate(TEXTS)])
+    asked = {"de": [("der Mond", "sea"), ("Brot", "wine")], "fr": [("le pain", "water")]}
+    for language, rows in asked.items():
+        rows = [{"id": i, "question": q, "answers": [a]} for i, (q, a) in enumerate(rows)]
+        write(tmp_path / f"qa/{language}.jsonl", rows)
+    texts: list[str] = []
+    encode = subject.encoder.encode
+
+    def counted(given, **options):
+        texts.extend(given)
+        return encode(given, **options)
+
+    subject.encoder.encode = counted
+
+    def results(**subsets):
+        collection = {"layout": "mkqa", "data": "nq", "queries": "qa", **subsets}
+        entry = {"kind": "retrieval", "name": "MKQA", "main_metric": "answer_recall_at_20"}
+        task = build_task(entry | {"collection": collection}, tmp_path)
+        # One document each: which one is found decides.
+        return task.run(subject, TaskContext(retrieval=RetrievalConfig(top_k=1)))
+
+    joint = results(subsets=["fr", "de"])
+    assert len(texts) == len(TEXTS) + 3
+    modes = ["dense", "sparse", "hybrid", "bm25"]
+    assert [(r.subset, r.variant) for r in joint] == [
+        (language, mode) for language in ("fr", "de", "") for mode in modes
+    ]
+    for language, found in (("fr", joint[:4]), ("de", joint[4:8])):
+        for ours, alone in zip(found, results(subset=language), strict=True):
+            assert ours.per_item == alone.per_item
+            assert ours.metrics == alone.metrics
+            assert ours.language == language
+            assert ours.dataset_hash == alone.dataset_hash
+    for fr, de, mean in zip(joint[:4], joint[4:8], joint[8:], strict=True):
+        assert mean.main == pytest.approx((fr.main + de.main) / 2)
 
 
 def test_excluded_documents_are_not_found(tmp_path, subject) -> None:

@@ -23,7 +23,8 @@ class CollectionConfig:
         queries: Dataset with queries and judgements; "" where `data` has them. For the layout
             "beir" it holds the judgements alone.
         subset: Language, domain or task inside the dataset; "" where there is one.
-        subsets: Several of them, measured one by one.
+        subsets: Several of them, measured one by one; of the layout "mkqa", whose languages search
+            the same documents, all at once.
         split: Which judgements.
         revision: Commit, tag or branch of `data` on the hub; "" means the newest.
         queries_revision: The same of `queries`.
@@ -57,6 +58,11 @@ class CollectionConfig:
         for name in ("max_queries", "max_documents"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, expected 0 or more")
+
+    @property
+    def joint_subsets(self) -> tuple[str, ...]:
+        """Subsets that search the same documents, and so are searched at once."""
+        return self.subsets if self.layout == "mkqa" else ()
 
     @property
     def resolved(self) -> "CollectionConfig":

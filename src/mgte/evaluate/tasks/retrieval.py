@@ -25,6 +25,7 @@ from mgte.evaluate.searches import MODES, Mode, Rankings, RetrievalConfig
 from mgte.evaluate.significance import bootstrap_interval
 from mgte.evaluate.subjects.subject import PairScorer, Subject, TextEncoder
 from mgte.evaluate.tasks.data_paths import existing_path
+from mgte.evaluate.tasks.language_parts import Found, parts_by_language
 from mgte.evaluate.tasks.subset_means import mean_over_subsets
 from mgte.evaluate.tasks.task import TaskContext
 
@@ -154,6 +155,9 @@ class RetrievalTask:
         files = DatasetFiles(self._root)
         published = config.collection
         # A task that is one subset is called after it; one of several tells them apart.
+        if published.joint_subsets:
+            yield load_collection(published, files, name=self.name, seed=seed), ""
+            return
         for subset in published.subsets or ("",):
             one = replace(published, subset=subset or published.subset, subsets=())
             yield load_collection(one, files, name=self.name, seed=seed), subset
@@ -197,34 +201,39 @@ def measure_collection(
         for mode, ranking in rankings.items():
             run = run_of_rankings(ranking, collection)
             write_run(runs_folder / f"{name}.{mode}.run", run, tag=mode)
+    found = Found(collection=collection, measured=measured, rankings=rankings, subset=subset)
+    languages = () if task.collection is None else task.collection.joint_subsets
+    parts = parts_by_language(found, languages) if languages else (found,)
+    return [result for part in parts for result in _results(part, task, seed)]
+
+
+def _results(found: Found, task: RetrievalTaskConfig, seed: int) -> Iterator[TaskResult]:
+    """One result per way of ranking."""
+    collection, measured = found.collection, found.measured
     shared: dict[str, Any] = {
         "task": task.name,
         "kind": "retrieval",
         "main_metric": task.main_metric,
         "num_items": measured.num_queries,
         "split": measured.split,
-        "subset": subset,
-        "language": task.language or subset,
+        "subset": found.subset,
+        "language": task.language or found.subset,
         "facts": _facts(measured, collection),
         "settings": dict(measured.settings) | {"task": to_dict(task)},
         "seconds": dict(measured.seconds),
         "dataset_hash": collection_hash(collection),
     }
-    results = []
     for mode in MODES:
         if mode in measured.modes:
             by_query = _main_by_query(measured.modes[mode], task)
-            results.append(
-                TaskResult(
-                    **shared,
-                    metrics=dict(measured.modes[mode].metrics),
-                    variant=mode,
-                    interval=bootstrap_interval(list(by_query.values()), seed=seed),
-                    per_item=by_query,
-                    worst=_worst(by_query, rankings[mode], collection),
-                )
+            yield TaskResult(
+                **shared,
+                metrics=dict(measured.modes[mode].metrics),
+                variant=mode,
+                interval=bootstrap_interval(list(by_query.values()), seed=seed),
+                per_item=by_query,
+                worst=_worst(by_query, found.rankings[mode], collection),
             )
-    return results
 
 
 def possible_modes(
