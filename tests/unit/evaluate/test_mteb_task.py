@@ -11,9 +11,10 @@ from mgte.errors import ConfigError, DataError
 from mgte.evaluate.collection import read_collection
 from mgte.evaluate.rankings import HybridConfig
 from mgte.evaluate.retrieval import evaluate_retrieval
+from mgte.evaluate.run_suite import run_suite
 from mgte.evaluate.searches import RetrievalConfig
 from mgte.evaluate.subjects import EmbedderSubject, RerankerSubject, Subject
-from mgte.evaluate.suite import build_task, read_suite
+from mgte.evaluate.suite import Suite, build_task, read_suite
 from mgte.evaluate.tasks import TaskContext
 from mgte.inference import Embedder, Reranker
 
@@ -180,6 +181,20 @@ def test_averages_find_what_other_tasks_left(register, beir_folder, subject, con
     whole, *by_type = build_task(average, Path()).run(subject, context)
     assert whole.main == pytest.approx(np.mean(values), abs=1e-5)
     assert [record.subset for record in by_type] == ["Retrieval", "STS"]
+
+
+def test_a_suite_runs_and_resumes(register, beir_folder, subject, tmp_path) -> None:
+    kind = register(retrieval_task(read_collection(beir_folder)))
+    entry = {"kind": "mteb", "name": "LocalRetrieval", "type": "Retrieval"}
+    average = {"kind": "mteb", "name": "all", "average": True, "more": [entry]}
+    suite = Suite(name="local-mteb", title="Local.", tasks=(entry, average))
+    first = run_suite(suite, subject, tmp_path / "out", root=tmp_path)
+    assert first.failures == ()
+    assert [result.variant for result in first.results] == ["dense", "reranked", "", ""]
+    assert (tmp_path / "out" / "report.html").is_file()
+    again = run_suite(suite, subject, tmp_path / "out", root=tmp_path)
+    assert again.results == first.results
+    assert kind.num_loads == 1
 
 
 def test_tasks_made_of_tasks_are_one(register, beir_folder, subject, context) -> None:
