@@ -19,6 +19,7 @@ from mgte.evaluate.searches import (
     Search,
     reranked,
 )
+from mgte.evaluate.subjects.loading import SubjectOptions, load_encoder, load_scorer
 from mgte.evaluate.subjects.own_models import EmbedderSubject, RerankerSubject
 from mgte.evaluate.subjects.subject import PairScorer, TextEncoder
 from mgte.inference import Embedder, Reranker
@@ -38,10 +39,11 @@ def evaluate(
     """Measure a model on a collection.
 
     Args:
-        model: Name, folder or hub id of an embedding model, or one that is loaded.
+        model: Name, folder or hub id of an embedding model, `st:NAME`, the address of a server, or
+            a model that is loaded; see `load_subject`.
         data: BEIR folder, or a collection that was read.
         split: Which judgements of the folder.
-        reranker: Name, folder or hub id of a reranker, or one that is loaded.
+        reranker: A reranker, named likewise, or one that is loaded.
         modes: As in `evaluate_retrieval`.
         max_queries: As in `evaluate_retrieval`.
         max_documents: As in `evaluate_retrieval`.
@@ -51,12 +53,16 @@ def evaluate(
         Metrics by way of ranking.
 
     Raises:
-        MgteError: As `Embedder.load`, `Reranker.load` and `evaluate_retrieval`.
+        MgteError: As `load_encoder`, `load_scorer` and `evaluate_retrieval`.
     """
+    config = config or RetrievalConfig()
+    options = SubjectOptions(
+        max_tokens_per_batch=config.max_tokens_per_batch, show_progress=config.show_progress
+    )
     if isinstance(model, str | Path):
-        model = Embedder.load(str(model))
+        model = load_encoder(str(model), options)
     if isinstance(reranker, str | Path):
-        reranker = Reranker.load(str(reranker))
+        reranker = load_scorer(str(reranker), options)
     return evaluate_retrieval(
         model,
         data,

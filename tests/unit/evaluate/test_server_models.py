@@ -8,9 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from tests.unit.evaluate.conftest import write_folder
 from tests.unit.evaluate.fake_encoders import HashEncoder, WordScorer
 
 from mgte.errors import BackendUnavailableError, ConfigError, DataError
+from mgte.evaluate.retrieval import evaluate_retrieval
 from mgte.evaluate.subjects import HttpClient, ServerEncoder, ServerScorer, load_subject
 
 MODEL = HashEncoder(has_sparse=False)
@@ -245,3 +247,14 @@ def test_subjects_by_address(monkeypatch) -> None:
         assert server.asked[-1][2]["model"] == "big"
         assert subject.reranker.score([("a", "a b")]).tolist() == [1.0]
         assert server.asked[-1][1]["Authorization"] == "Bearer k"
+
+
+def test_a_server_on_a_collection(tmp_path) -> None:
+    import mgte
+
+    folder = write_folder(tmp_path / "small")
+    routes = {"/v1/embeddings": openai, "/v1/rerank": lambda body: {"results": reranked(body)}}
+    with serving(routes) as server:
+        found = mgte.evaluate(f"{server.url}#m", folder, reranker=server.url)
+    wanted = evaluate_retrieval(MODEL, folder, reranker=WordScorer())
+    assert found.modes == wanted.modes
