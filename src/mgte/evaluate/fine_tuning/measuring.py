@@ -42,7 +42,12 @@ class MeasuredSet:
 
 
 def measure_sets(
-    training: Training, stage: TrainedStage, tests: Sequence[TestSet], start: Start
+    training: Training,
+    stage: TrainedStage,
+    tests: Sequence[TestSet],
+    start: Start,
+    *,
+    main_metric: str,
 ) -> list[MeasuredSet]:
     """Measure a trained model.
 
@@ -51,6 +56,7 @@ def measure_sets(
         stage: The trained model.
         tests: What it is measured on.
         start: Tokenizer, and root of the data.
+        main_metric: The metric that items are told by.
 
     Returns:
         One entry per test set and language, in order.
@@ -60,7 +66,7 @@ def measure_sets(
     """
     vectors = _KeptVectors(stage, training, start.tokenizer)
     return [
-        _measure_pool(test, language, vectors, start)
+        _measure_pool(test, language, vectors, start, main_metric)
         if training.method == "retrieval"
         else _measure_set(training, stage, test, language, start)
         for test in tests
@@ -98,10 +104,15 @@ class _KeptVectors:
         return np.stack([output[0] for output in predict(self._model, items, self._setting)])
 
 
-def _measure_pool(test: TestSet, language: str, vectors: _KeptVectors, start: Start) -> MeasuredSet:
+def _measure_pool(
+    test: TestSet, language: str, vectors: _KeptVectors, start: Start, main_metric: str
+) -> MeasuredSet:
     pool = read_pool(test, language, start.root)
     measured = measure_pool(
-        pool, vectors.of_queries(pool.queries), vectors.of_documents(pool.documents)
+        pool,
+        vectors.of_queries(pool.queries),
+        vectors.of_documents(pool.documents),
+        main_metric=main_metric,
     )
     return MeasuredSet(
         test=test,

@@ -154,7 +154,8 @@ class FineTuningTask:
     def _run_once(self, training: Training, start: Start) -> _Run:
         begin = time.perf_counter()
         stage = train_stage(training, start, is_shared=self.config.is_shared)
-        sets = measure_sets(training, stage, self.config.tests, start)
+        main = self._main_metric(stage.method.main_metric)
+        sets = measure_sets(training, stage, self.config.tests, start, main_metric=main)
         return _Run(
             sets=tuple(sets),
             num_examples=stage.num_examples,
@@ -198,32 +199,30 @@ class FineTuningTask:
     def _result(self, sets: Sequence[MeasuredSet], seed: int) -> TaskResult:
         """One test set and language, by the means over runs."""
         first = sets[0]
+        main = self._main_metric(first.main_metric)
+        metrics = mean_metrics([one.measured.metrics for one in sets])
+        per_item = _mean_per_item([one.measured.per_item for one in sets], metrics[main])
         return TaskResult(
             task=self.name,
             kind=self.kind,
-            main_metric=self._main_metric(first.main_metric),
-            metrics=mean_metrics([one.measured.metrics for one in sets]),
+            main_metric=main,
+            metrics=metrics,
             num_items=first.measured.num_items,
             split=first.test.split,
             subset=first.test.subset or first.language,
             language=first.language,
-            interval=_interval(first.measured.per_item, self._values(sets), seed),
-            per_item=first.measured.per_item,
+            interval=bootstrap_interval(list(per_item.values()), seed=seed) if per_item else None,
+            per_item=per_item,
             worst=first.measured.worst,
             dataset_hash=first.dataset_hash,
         )
 
 
-def _interval(
-    per_item: Mapping[str, float], values: Sequence[float], seed: int
-) -> tuple[float, float] | None:
-    """Interval over items of a single run, where the metric is a mean of theirs."""
-    if len(values) != 1 or not per_item:
-        return None
-    numbers = list(per_item.values())
-    if abs(float(np.mean(numbers)) - values[0]) > 1e-9:
-        return None
-    return bootstrap_interval(numbers, seed=seed)
+def _mean_per_item(runs: Sequence[Mapping[str, float]], main: float) -> dict[str, float]:
+    """Values of items over runs; none where the main metric is no mean of theirs, such as F1."""
+    values = mean_metrics(runs) if runs[0] else {}
+    is_mean = bool(values) and abs(float(np.mean(list(values.values()))) - main) < 1e-9
+    return values if is_mean else {}
 
 
 class _Progress:

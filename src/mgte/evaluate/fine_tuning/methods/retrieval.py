@@ -86,7 +86,11 @@ class RetrievalMethod:
 
 
 def measure_pool(
-    pool: Pool, queries: NDArray[np.float32], documents: NDArray[np.float32]
+    pool: Pool,
+    queries: NDArray[np.float32],
+    documents: NDArray[np.float32],
+    *,
+    main_metric: str = "accuracy",
 ) -> Measured:
     """Metrics of searching a pool exactly.
 
@@ -94,6 +98,7 @@ def measure_pool(
         pool: What is searched for what.
         queries: Vectors of the queries, `[num_queries, dim]`.
         documents: Vectors of the candidates, `[num_documents, dim]`.
+        main_metric: The metric that items are told by.
 
     Returns:
         "accuracy" (the best candidate is right), "recall_at_20" and "map_at_20".
@@ -111,6 +116,12 @@ def measure_pool(
         for hits, positives in zip(relevant, pool.positives, strict=True)
     ]
 
+    values = {
+        "accuracy": [float(hits[0]) for hits in relevant],
+        "recall_at_20": recall,
+        "map_at_20": precision,
+    }
+
     def describe(number: int) -> WorstItem:
         return WorstItem(
             item_id=pool.query_ids[number],
@@ -121,14 +132,10 @@ def measure_pool(
         )
 
     return Measured(
-        metrics={
-            "accuracy": float(np.mean([hits[0] for hits in relevant])),
-            "recall_at_20": float(np.mean(recall)),
-            "map_at_20": float(np.mean(precision)),
-        },
+        metrics={name: float(np.mean(numbers)) for name, numbers in values.items()},
         num_items=len(pool.queries),
         per_item={
-            f"{number}:{query_id}": precision[number]
+            f"{number}:{query_id}": values[main_metric][number]
             for number, query_id in enumerate(pool.query_ids)
         },
         worst=worst_items(precision, describe),
