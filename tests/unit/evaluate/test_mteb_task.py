@@ -138,6 +138,21 @@ def test_what_was_measured_is_kept_as_json_of_mteb(register, beir_folder, subjec
     assert kind.num_loads == 2
 
 
+def test_cut_vectors_are_told_apart(register, beir_folder, subject, context) -> None:
+    register(retrieval_task(read_collection(beir_folder)))
+    context = replace(context, modes=("dense", "sparse"))
+    narrow = replace(context, retrieval=replace(context.retrieval, dim=8))
+    config = MtebTaskConfig(name="LocalRetrieval")
+    variants = {result.variant: result for result in run(config, subject, narrow)}
+    assert list(variants) == ["dense@8", "sparse"]
+    collection = read_collection(beir_folder, own_documents="none")
+    own = evaluate_retrieval(subject.encoder.embedder, collection, config=narrow.retrieval)
+    assert variants["dense@8"].main == pytest.approx(own.metrics["dense"], abs=1e-5)
+    whole = run(config, subject, context)[0]
+    assert whole.variant == "dense"
+    assert whole.metrics != variants["dense@8"].metrics
+
+
 def test_nothing_is_kept_without_a_folder(register, beir_folder, subject, context) -> None:
     kind = register(retrieval_task(read_collection(beir_folder)))
     context = replace(context, cache_folder=None, modes=())

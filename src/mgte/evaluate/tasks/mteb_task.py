@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -123,7 +123,8 @@ class MtebTask:
             context: How. Without modes: "dense", and "reranked" where there is a reranker.
 
         Returns:
-            One result per variant, split and subset; or the averages.
+            One result per variant, split and subset; or the averages. Variants of cut vectors
+            say so ("dense@256").
 
         Raises:
             ConfigError: mteb has no such task, or a mode is beyond the models.
@@ -131,22 +132,24 @@ class MtebTask:
             BackendUnavailableError: mteb is not installed.
         """
         if self._config.average:
-            return self._averages(subject, context)
+            return _labelled(self._averages(subject, context), subject, context)
         task = self._find()
         results: list[TaskResult] = []
-        for variant in self._variants(subject, context):
-            model = self._model(subject, context, variant)
-            found = self._measured(task, model, _cache(subject, context), context)
-            results += task_results_of(
-                task,
-                found,
-                name=self.name,
-                variant=variant,
-                counts=item_counts(task),
-                settings=self._settings(subject, context),
-            )
-        task.unload_data()
-        return results
+        try:
+            for variant in self._variants(subject, context):
+                model = self._model(subject, context, variant)
+                found = self._measured(task, model, _cache(subject, context), context)
+                results += task_results_of(
+                    task,
+                    found,
+                    name=self.name,
+                    variant=variant,
+                    counts=item_counts(task),
+                    settings=self._settings(subject, context),
+                )
+        finally:
+            task.unload_data()
+        return _labelled(results, subject, context)
 
     def _find(self) -> Any:
         config = self._config
@@ -248,6 +251,21 @@ class MtebTask:
             "rerank_depth": context.retrieval.rerank_depth,
             "reranker": None if subject.reranker is None else subject.reranker.name,
         }
+
+
+def _labelled(
+    results: Sequence[TaskResult], subject: Subject, context: TaskContext
+) -> list[TaskResult]:
+    """Results whose variants tell a smaller width: such numbers are of another model."""
+    width, encoder = context.retrieval.dim, subject.encoder
+    if width is None or encoder is None or width == encoder.widths[-1]:
+        return list(results)
+    return [
+        result
+        if result.variant == "sparse"
+        else replace(result, variant=f"{result.variant or 'dense'}@{width}")
+        for result in results
+    ]
 
 
 def _cache(subject: Subject, context: TaskContext) -> Any:
