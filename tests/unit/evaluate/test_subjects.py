@@ -126,6 +126,15 @@ def test_sentence_transformers_gives_the_same_vectors() -> None:
     assert theirs.encoder.is_cosine
     assert theirs.encoder.fingerprint != ours.encoder.fingerprint
     assert len(theirs.encoder.encode([], role="text")) == 0
+    load = LoadOptions(device="cpu", dtype="bfloat16", max_length=5, offline=True)
+    half = load_subject(f"st:{folder}", options=SubjectOptions(load=load)).encoder
+    assert half.max_length == 5
+    found = half.encode(TEXTS[:2], role="text")
+    wanted = load_subject(folder, options=SubjectOptions(load=LoadOptions(max_length=5))).encoder
+    np.testing.assert_allclose(found.dense, wanted.encode(TEXTS[:2], role="text").dense, atol=0.03)
+    assert found.is_truncated.tolist() == [True, False]
+    with pytest.raises(ConfigError, match="dtype int8, backend auto"):
+        load_subject(f"st:{folder}", options=SubjectOptions(load=LoadOptions(dtype="int8")))
     with pytest.raises(ConfigError, match="is a dense model"):
         theirs.encoder.encode(["a"], role="text", sparse=True)
 

@@ -96,9 +96,7 @@ def load_encoder(model: str, options: SubjectOptions) -> TextEncoder:
     if model.startswith(_SENTENCE_TRANSFORMERS):
         return SentenceEncoder(
             model.removeprefix(_SENTENCE_TRANSFORMERS),
-            device=load.device,
-            max_length=load.max_length,
-            revision=load.revision,
+            load=load,
             prompts=options.role_prompts,
             batch_size=options.batch_size,
             show_progress=options.show_progress,
@@ -138,9 +136,7 @@ def load_scorer(model: str, options: SubjectOptions) -> PairScorer:
     if model.startswith(_SENTENCE_TRANSFORMERS):
         return SentenceScorer(
             model.removeprefix(_SENTENCE_TRANSFORMERS),
-            device=load.device,
-            max_length=load.max_length,
-            revision=load.revision,
+            load=load,
             batch_size=options.batch_size,
             show_progress=options.show_progress,
         )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mgte.errors import BackendUnavailableError, ConfigError
 from mgte.evaluate.subjects.subject import Role, check_finite, check_scores
+from mgte.inference import LoadOptions
 from mgte.vectors import Embeddings
 
 _DIGITS = 12
@@ -23,9 +24,7 @@ class SentenceEncoder:
 
     Args:
         model: Folder or hub id.
-        device: Where it runs; "auto" leaves it to sentence-transformers.
-        max_length: Longest text in tokens; None means what the model declares.
-        revision: Commit, tag or branch on the hub.
+        load: Device, dtype, length and source; what is "auto" is left to sentence-transformers.
         prompts: Text put before every text, by role; roles that are left out take what
             `encode_query`, `encode_document` and `encode` take by themselves.
         batch_size: Texts per batch.
@@ -33,6 +32,7 @@ class SentenceEncoder:
 
     Raises:
         BackendUnavailableError: sentence-transformers is not installed.
+        ConfigError: A dtype or backend is asked for that these models do not have.
     """
 
     has_sparse = False
@@ -41,19 +41,16 @@ class SentenceEncoder:
         self,
         model: str,
         *,
-        device: str = "auto",
-        max_length: int | None = None,
-        revision: str | None = None,
+        load: LoadOptions | None = None,
         prompts: Mapping[Role, str] | None = None,
         batch_size: int = _BATCH_SIZE,
         show_progress: bool | None = None,
     ) -> None:
         self.name = model
-        self._model = _sentence_transformers().SentenceTransformer(
-            model, device=None if device == "auto" else device, revision=revision
-        )
-        if max_length is not None:
-            self._model.max_seq_length = max_length
+        load = load or LoadOptions()
+        self._model = _sentence_transformers().SentenceTransformer(model, **_load_keywords(load))
+        if load.max_length is not None:
+            self._model.max_seq_length = load.max_length
         self._prompts = dict(prompts or {})
         self._options: dict[str, Any] = {
             "batch_size": batch_size,
@@ -151,33 +148,27 @@ class SentenceScorer:
 
     Args:
         model: Folder or hub id.
-        device: Where it runs; "auto" leaves it to sentence-transformers.
-        max_length: Longest pair in tokens; None means what the model declares.
-        revision: Commit, tag or branch on the hub.
+        load: Device, dtype, length and source; what is "auto" is left to sentence-transformers.
         batch_size: Pairs per batch.
         show_progress: Progress bar; None means on a terminal.
 
     Raises:
         BackendUnavailableError: sentence-transformers is not installed.
-        ConfigError: The model gives several labels per pair.
+        ConfigError: The model gives several labels per pair, or the dtype or backend is unknown.
     """
 
     def __init__(
         self,
         model: str,
         *,
-        device: str = "auto",
-        max_length: int | None = None,
-        revision: str | None = None,
+        load: LoadOptions | None = None,
         batch_size: int = _BATCH_SIZE,
         show_progress: bool | None = None,
     ) -> None:
         self.name = model
+        load = load or LoadOptions()
         self._model = _sentence_transformers().CrossEncoder(
-            model,
-            device=None if device == "auto" else device,
-            revision=revision,
-            max_length=max_length,
+            model, max_length=load.max_length, **_load_keywords(load)
         )
         num_labels = int(self._model.num_labels)
         if num_labels != 1:
@@ -212,6 +203,20 @@ class SentenceScorer:
         found = self._model.predict([list(pair) for pair in pairs], **self._options)
         scores = np.asarray(found, dtype=np.float32).reshape(-1)
         return check_scores(scores, pairs, f"scores of {self.name}")
+
+
+def _load_keywords(load: LoadOptions) -> dict[str, Any]:
+    if load.dtype == "int8" or load.backend != "auto":
+        raise ConfigError(
+            f"dtype {load.dtype}, backend {load.backend}: expected a dtype of PyTorch and the "
+            "backend auto for a model of sentence-transformers"
+        )
+    return {
+        "device": None if load.device == "auto" else load.device,
+        "revision": load.revision,
+        "local_files_only": bool(load.offline),
+        "model_kwargs": {} if load.dtype == "auto" else {"dtype": load.dtype},
+    }
 
 
 def _weights_hash(model: torch.nn.Module) -> str:
