@@ -14,6 +14,7 @@ from mgte.evaluate.subjects import (
     Subject,
     SubjectOptions,
     check_scores,
+    load_scorer,
     load_subject,
 )
 from mgte.inference import Embedder, LoadOptions, Reranker
@@ -137,6 +138,35 @@ def test_sentence_transformers_gives_the_same_vectors() -> None:
         load_subject(f"st:{folder}", options=SubjectOptions(load=LoadOptions(dtype="int8")))
     with pytest.raises(ConfigError, match="is a dense model"):
         theirs.encoder.encode(["a"], role="text", sparse=True)
+
+
+def test_a_cross_encoder_gives_the_same_scores(tmp_path, tokenizer_folder) -> None:
+    pytest.importorskip("sentence_transformers")
+    transformers = pytest.importorskip("transformers")
+
+    from tests.conftest import tiny_vocabulary
+
+    transformers.set_seed(3)
+    # One token type: this tokenizer's files do not ask transformers for two.
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
+    sizes |= {"type_vocab_size": 1}
+    config = transformers.BertConfig(
+        vocab_size=len(tiny_vocabulary()),
+        num_hidden_layers=2,
+        max_position_embeddings=64,
+        num_labels=1,
+        initializer_range=0.3,
+        **sizes,
+    )
+    transformers.BertForSequenceClassification(config).save_pretrained(tmp_path)
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(tokenizer_folder)
+    tokenizer.save_pretrained(tmp_path)
+    options = SubjectOptions(load=LoadOptions(device="cpu"))
+    theirs, ours = (load_scorer(name, options) for name in (f"st:{tmp_path}", str(tmp_path)))
+    pairs = [("the moon", "the tide"), ("bread", "water and bread"), ("a", "map " * 90)]
+    np.testing.assert_allclose(theirs.score(pairs), ours.score(pairs), atol=1e-4)
+    assert theirs.revision.startswith("sha256-")
+    assert theirs.score([]).shape == (0,)
 
 
 def test_sentence_transformers_missing(monkeypatch) -> None:
