@@ -200,8 +200,9 @@ class _Run:
     def _key_settings(self) -> dict[str, Any]:
         encoder, reranker = self._subject.encoder, self._subject.reranker
         retrieval = dict(self._shared["retrieval"])
-        for name in ("show_progress", "max_tokens_per_batch"):
-            retrieval.pop(name)
+        # How much is held at once changes no result.
+        for name in ("show_progress", "max_tokens_per_batch", "documents_per_part"):
+            retrieval.pop(name, None)
         return self._shared | {
             "mgte": __version__,
             "encoder": "" if encoder is None else encoder.fingerprint,
