@@ -73,6 +73,8 @@ def _data_differences(result: TaskResult, published: Published) -> Iterator[str]
     cuts = [f"{name} {asked[name]}" for name in _CUTS if asked.get(name)]
     if cuts:
         yield f"measured with {', '.join(cuts)}"
+    if "mean_over" in result.facts:
+        yield from _missing_members(result, published.place)
     if part is None:
         return
     documents = result.facts.get("num_documents", 0)
@@ -82,6 +84,17 @@ def _data_differences(result: TaskResult, published: Published) -> Iterator[str]
     ):
         if measured and whole and abs(measured - whole) > _SIZE_TOLERANCE * whole:
             yield f"{measured:,} of {whole:,} {what}"
+
+
+def _missing_members(result: TaskResult, place: Place) -> Iterator[str]:
+    """What a mean over subsets lacks of those that the published one has."""
+    benchmark = publications().benchmarks[place.benchmark]
+    part = benchmark.parts.get(place.part)
+    members = benchmark.part_names if part is None else part.members
+    whole = len(members) or (0 if part is None else part.num_subsets)
+    count = len(result.facts["mean_over"])
+    if whole and count != whole:
+        yield f"mean of {count}, published of {whole}"
 
 
 def _setting_differences(result: TaskResult, report: Report, published: Published) -> Iterator[str]:

@@ -25,11 +25,13 @@ class _Measured:
         name: Name of the benchmark.
         variant: How the model was used.
         parts: Part to its results.
+        has_mean: Whether a result is the mean over the benchmark already.
     """
 
     name: str
     variant: str
     parts: Parts
+    has_mean: bool = False
 
     @property
     def benchmark(self) -> Benchmark:
@@ -51,21 +53,39 @@ def mean_rows(report: Report) -> Iterator[ReportRow]:
             if len(results) > 1:
                 for metric in _metrics(measured, part, results, report):
                     yield _part_row(measured, part, metric, report)
-        if measured.benchmark.is_mean and len(measured.parts) > 1:
+        if measured.benchmark.is_mean and len(measured.parts) > 1 and not measured.has_mean:
             yield _benchmark_row(measured, report)
 
 
 def _measured(report: Report) -> list[_Measured]:
     groups: dict[tuple[str, str], dict[str, list[TaskResult]]] = {}
+    wholes: set[tuple[str, ...]] = set()
     for result in report.results:
         place = place_of(result)
-        if place and place.part:
-            parts = groups.setdefault((place.benchmark, result.variant), {})
-            parts.setdefault(place.part, []).append(result)
+        if place is None:
+            continue
+        key = (place.benchmark, result.variant)
+        if not place.member:
+            wholes.add((*key, place.part))
+        if place.part:
+            groups.setdefault(key, {}).setdefault(place.part, []).append(result)
     return [
-        _Measured(name=name, variant=variant, parts=parts)
+        _Measured(
+            name=name,
+            variant=variant,
+            parts={
+                part: _without_members(results) if (name, variant, part) in wholes else results
+                for part, results in parts.items()
+            },
+            has_mean=(name, variant, "") in wholes,
+        )
         for (name, variant), parts in groups.items()
     ]
+
+
+def _without_members(results: Sequence[TaskResult]) -> list[TaskResult]:
+    """The means that tasks gave themselves, without what they are means of."""
+    return [result for result in results if not (place := place_of(result)) or not place.member]
 
 
 def _metrics(
@@ -150,7 +170,8 @@ def _differences(
         if not any(result in results for result in found):
             continue
         whole = _num_members(measured.benchmark, part)
-        if len(found) != whole:
+        # A mean that a task gave itself tells what it lacks below.
+        if len(found) != whole and not any("mean_over" in result.facts for result in found):
             yield f"{part}: {len(found)} of {whole}"
         beside = replace(published, place=Place(benchmark=measured.name, part=part))
         told = [note for result in found for note in protocol_differences(result, report, beside)]

@@ -132,6 +132,37 @@ def test_forums_count_once_in_the_mean_over_beir(make_result):
     assert mean.difference == pytest.approx(mean.value - 0.5533)
 
 
+def test_a_mean_that_a_task_gives_itself_takes_the_place_of_its_members(make_result):
+    forums = publications().benchmarks["beir"].parts["cqadupstack"].members
+    results = [
+        make_result("BEIR-cqadupstack", "dense", 0.1 + i / 100, subset=name)
+        for i, name in enumerate(forums)
+    ]
+    mean = make_result("BEIR-cqadupstack", "dense", 0.3, facts={"mean_over": list(forums)})
+    other = make_result("BEIR-arguana", "dense", 0.7, num_items=1406)
+    rows = report_rows(replace(MODERNBERT, results=(*results, mean, other)))
+    assert len(rows) == 15
+    row = next(row for row in rows if row.result is mean)
+    assert row.difference == pytest.approx(0.3 - 0.4263)
+    assert rows[-1].value == pytest.approx((0.3 + 0.7) / 2)
+
+
+def test_a_mean_of_fewer_subsets_is_not_compared(make_result):
+    mean = make_result("BEIR-cqadupstack", "dense", 0.3, facts={"mean_over": ["gis", "tex"]})
+    row = only_row(mean, MODERNBERT)
+    assert (row.difference, row.notes) == (None, ("mean of 2, published of 12",))
+
+
+def test_a_task_that_is_a_whole_benchmark_is_compared_once(make_result):
+    languages = publications().benchmarks["mkqa"].languages
+    fields = {"main_metric": "answer_recall_at_20", "metrics": {"answer_recall_at_20": 0.6}}
+    results = [make_result("MKQA", "dense", subset=name, **fields) for name in languages]
+    results.append(make_result("MKQA", "dense", facts={"mean_over": list(languages)}, **fields))
+    rows = report_rows(replace(GTE, settings={"max_length": 512}, results=tuple(results)))
+    assert len(rows) == 26
+    assert [row.difference for row in rows if row.published] == [pytest.approx(0.6 - 0.658)]
+
+
 def test_languages_of_a_fine_tuned_task_are_averaged_for_every_published_metric(make_result):
     results = tuple(
         make_result(
