@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mgte.evaluate.suite import Suite
 
 _MTEB = "mteb:"
+_FILES = (".json", ".html", ".md")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._@+-]+")
 
 
@@ -27,6 +28,8 @@ def evaluate_suite(arguments: argparse.Namespace) -> int:
     from mgte.evaluate.tasks.data_paths import data_root
 
     suite = wanted_suite(arguments)
+    if arguments.out and Path(arguments.out).suffix in _FILES:
+        raise ConfigError(f"--out: got the file {arguments.out}, expected a folder for the report")
     root = Path(Path.cwd().anchor) if arguments.data else data_root(arguments.data_root)
     # What is wrong with the settings is told before a model is loaded.
     retrieval = retrieval_config(arguments, dict(suite.settings.retrieval))

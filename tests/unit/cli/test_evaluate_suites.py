@@ -157,6 +157,7 @@ def test_listing(mgte, suite) -> None:
         (("MODEL", "--suite", "local", "--task", "nope"), "local: has no task 'nope'"),
         (("MODEL", "--suite", "local", "--data", "x"), "expected one of them"),
         (("MODEL", "--task", "scifact"), "expected --suite NAME"),
+        (("MODEL", "--suite", "local", "--out", "x.json"), "expected a folder for the report"),
         (("MODEL", "--suite", "local", "--data-root", "no"), "expected the root of the data"),
         (("MODEL", "--suite", "local", "--rerank-blend", "2"), "rerank_blend: got 2.0"),
         (("MODEL", "--data", "x", "--prompt", "query"), "expected ROLE=TEXT"),
