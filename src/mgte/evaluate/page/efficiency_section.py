@@ -67,7 +67,7 @@ def _lines(results: Sequence[TaskResult], fact: str, name: str) -> Markup:
         line = series.setdefault(label, [None] * len(places))
         line[places.index(int(result.facts[fact]))] = result.main
     metric = metric_name(results[0].main_metric)
-    return line_chart(series, [str(place) for place in places], name, metric)
+    return line_chart(series, [str(place) for place in places], name, metric, from_zero=True)
 
 
 def _bars(results: Sequence[TaskResult]) -> Markup:

@@ -80,7 +80,12 @@ def scatter_chart(points: Sequence[Point], x_name: str, y_name: str) -> Markup:
 
 
 def line_chart(
-    series: Mapping[str, Sequence[float | None]], places: Sequence[str], x_name: str, y_name: str
+    series: Mapping[str, Sequence[float | None]],
+    places: Sequence[str],
+    x_name: str,
+    y_name: str,
+    *,
+    from_zero: bool = False,
 ) -> Markup:
     """Values of several series over the same categories.
 
@@ -89,6 +94,7 @@ def line_chart(
         places: Names of the categories.
         x_name: What the categories are.
         y_name: What the values are.
+        from_zero: Whether 0 is on the axis, so that heights compare as times and speeds do.
 
     Returns:
         A figure with its legend.
@@ -96,7 +102,8 @@ def line_chart(
     colors = series_colors(series)
     step = (_WIDTH - _LEFT - _RIGHT) / max(len(places), 1)
     centres = [round(_LEFT + step * (index + 0.5), 2) for index in range(len(places))]
-    y = _vertical([value for values in series.values() for value in values if value is not None])
+    held = [value for values in series.values() for value in values if value is not None]
+    y = _vertical([*held, 0.0] if from_zero else held)
     drawn = []
     for name, values in series.items():
         known = [(i, value) for i, value in enumerate(values) if value is not None]
