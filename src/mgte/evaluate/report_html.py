@@ -108,12 +108,13 @@ def _means(kind: TaskKind, rows: tuple[ReportRow, ...]) -> list[BarGroup]:
         if row.metric == metric_name(main):
             values.setdefault(main, {}).setdefault(row.variant, []).append(row.result.main)
     groups = []
-    for variants in values.values():
+    for metric, variants in values.items():
         counts = sorted({len(found) for found in variants.values()})
         number = "-".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
         bars = tuple(
             Bar(series=variant, value=sum(found) / len(found), detail=f"{len(found)} tasks")
             for variant, found in variants.items()
         )
-        groups.append(BarGroup(label=f"{KIND_TITLES[kind]} ({number})", bars=bars))
+        label = f"{KIND_TITLES[kind]}, {metric_name(metric)} ({number})"
+        groups.append(BarGroup(label=label, bars=bars))
     return groups

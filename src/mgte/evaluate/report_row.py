@@ -29,6 +29,7 @@ _METRIC_NAMES = {
     "cosine_spearman": "Spearman (cosine)",
     "pearson": "Pearson",
     "average_precision": "average precision",
+    "cosine_ap": "AP (cosine)",
 }
 
 

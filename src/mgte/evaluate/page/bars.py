@@ -7,9 +7,9 @@ from mgte.evaluate.page.elements import Markup, element, joined
 from mgte.evaluate.page.scales import Scale, linear_scale, short_number
 from mgte.evaluate.page.series import legend, series_colors
 
-_WIDTH, _LABELS, _VALUES, _TOP = 960, 250, 64, 8
+_WIDTH, _LABELS, _VALUES, _TOP = 960, 290, 64, 8
 _BAR, _GAP, _AXIS = 15, 11, 24
-_LABEL_CHARACTERS = 38
+_LABEL_CHARACTERS = 44
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

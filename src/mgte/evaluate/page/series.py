@@ -29,10 +29,6 @@ def series_colors(names: Iterable[str]) -> dict[str, str]:
 
 
 def legend(names: Sequence[str], colors: dict[str, str]) -> Markup:
-    """Names beside their colours; empty for a single nameless series."""
-    if list(names) in ([], [""]):
-        return Markup()
-    entries = [
-        element("li", element("i", class_=colors[name]), name or "only way") for name in names
-    ]
-    return element("ul", joined(entries), class_="legend")
+    """Names beside their colours; empty where there are none but a nameless series."""
+    entries = [element("li", element("i", class_=colors[name]), name) for name in names if name]
+    return element("ul", joined(entries), class_="legend") if entries else Markup()
