@@ -21,6 +21,8 @@ from mgte.text import replace_file
 from mgte.vectors import Embeddings, SparseVectors
 
 _KEY_BYTES = 16
+# What another process is writing has a name that starts with a dot.
+_CHUNKS = "[!.]*.safetensors"
 _TEXTS_PER_CHUNK = 4096
 _CHARACTERS_PER_CHUNK = 4_000_000
 _FINGERPRINT_DIGITS = 24
@@ -95,7 +97,7 @@ class CachedEncoder:
     @property
     def num_bytes(self) -> int:
         """Size of what is kept for this model."""
-        return sum(file.stat().st_size for file in self._folder.rglob("*.safetensors"))
+        return sum(file.stat().st_size for file in self._folder.rglob(_CHUNKS))
 
     def encode(self, texts: Sequence[str], *, role: Role, sparse: bool = False) -> Embeddings:
         """Embed texts, as far as they were not embedded before; see `TextEncoder.encode`.
@@ -142,7 +144,7 @@ class _Shelf:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.places: dict[bytes, tuple[Path, int]] = {}
-        for file in sorted(folder.glob("*.safetensors")):
+        for file in sorted(folder.glob(_CHUNKS)):
             try:
                 with safe_open(file, framework="np") as chunk:
                     keys = chunk.get_tensor("keys")

@@ -1,5 +1,7 @@
 """What is read from the cache is what was computed, to the bit."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from tests.unit.evaluate.fake_encoders import HashEncoder, NanEncoder
@@ -87,3 +89,22 @@ def test_nothing_to_embed(tmp_path, dense_folder) -> None:
     cached = CachedEncoder(EmbedderSubject(Embedder.load(str(dense_folder))), tmp_path)
     assert len(cached.encode([], role="text")) == 0
     assert not list(tmp_path.iterdir())
+
+
+def test_several_writers_at_once(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(embedding_cache, "_TEXTS_PER_CHUNK", 3)
+    texts = [f"text {number}" for number in range(30)]
+    wanted = HashEncoder().encode(texts, role="text")
+
+    def encode(shift: int):
+        cached = CachedEncoder(HashEncoder(), tmp_path)
+        return cached.encode(texts[shift:] + texts[:shift], role="text")
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(encode, [0, 0, 7, 11]))
+    for shift, embeddings in zip([0, 0, 7, 11], found, strict=True):
+        assert np.array_equal(np.roll(embeddings.dense, shift, axis=0), wanted.dense)
+    assert not [file for file in tmp_path.rglob(".*")]
+    reader = CachedEncoder(HashEncoder(), tmp_path)
+    assert_equal(reader.encode(texts, role="text"), wanted)
+    assert reader.num_computed == 0
