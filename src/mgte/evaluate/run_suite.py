@@ -97,14 +97,19 @@ def write_reports(report: Report, out: Path) -> None:
 
     Args:
         report: The report.
-        out: Folder for `report.json`, `report.md` and `report.html`.
+        out: Folder for `report.json`, `report.md` and `report.html`; where widths or precisions
+            were measured, `pareto.png` too.
     """
+    from mgte.evaluate.page.result_sections import curve_results
+    from mgte.evaluate.pareto_plot import plot_pareto
     from mgte.evaluate.report_html import write_html
     from mgte.evaluate.report_markdown import write_markdown
 
     write_report(report, out / "report.json")
     write_markdown(report, out / "report.md")
     write_html(report, out / "report.html")
+    if curve_results(report):
+        plot_pareto(report, out / "pareto.png")
 
 
 class _Run:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mgte.train.curves import plot_curves
     from mgte.train.dry_run import describe_report
     from mgte.train.estimate import ASSUMED_EFFICIENCY
+    from mgte.train.host_memory import HeapTrimmer, heap_trim
     from mgte.train.metrics import (
         ConsoleSink,
         TensorBoardSink,
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
         spoken_time,
     )
     from mgte.train.objectives.config import EmbeddingConfig
+    from mgte.train.optimizer import OptimizerConfig, build_optimizer
     from mgte.train.preparation import prepare_datasets
     from mgte.train.recipe import EncoderShape, Recipe, Stage
     from mgte.train.run import RunResult, read_recipe, run_recipe, train
     from mgte.train.run_folder import RunFolder
     from mgte.train.run_options import RunOptions
+    from mgte.train.schedule import ScheduleConfig, lr_factor
     from mgte.train.stage_inputs import LookAhead, look_ahead
     from mgte.train.stage_parts import Evaluator, Sink
     from mgte.train.teacher import load_teacher
@@ -35,6 +38,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "check_recipe": "checks",
+    "HeapTrimmer": "host_memory",
+    "heap_trim": "host_memory",
+    "OptimizerConfig": "optimizer",
+    "build_optimizer": "optimizer",
+    "ScheduleConfig": "schedule",
+    "lr_factor": "schedule",
     "RunOptions": "run_options",
     "prepare_datasets": "preparation",
     "prepare_tokenizer": "tokenizer_preparation",
@@ -77,22 +86,28 @@ __all__ = [
     "EmbeddingConfig",
     "EncoderShape",
     "Evaluator",
+    "HeapTrimmer",
     "LookAhead",
+    "OptimizerConfig",
     "Recipe",
     "RunFolder",
     "RunOptions",
     "RunResult",
     "RunTokenizer",
+    "ScheduleConfig",
     "Sink",
     "Stage",
     "TensorBoardSink",
     "World",
+    "build_optimizer",
     "check_recipe",
     "describe_report",
+    "heap_trim",
     "join_world",
     "leave_world",
     "load_teacher",
     "look_ahead",
+    "lr_factor",
     "measurements",
     "plot_curves",
     "prepare_datasets",

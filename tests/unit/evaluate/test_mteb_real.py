@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -59,10 +60,15 @@ def test_mteb_and_we_measure_the_same_on_some_of_scifact(shared, minilm) -> None
     assert found["recall_at_100"] == pytest.approx(ours["recall_at_100"], abs=1e-5)
 
 
+# All of SciFact takes a quarter of an hour on two cores: asked for by the environment.
+IS_WHOLE = bool(os.environ.get("MGTE_WHOLE_SCIFACT"))
+
+
 @pytest.mark.slow
 def test_scifact_equals_sentence_transformers(shared, minilm, tmp_path) -> None:
     folder = shared / "data" / "scifact_beir"
-    collection = read_collection(folder, own_documents="none")
+    limits = {} if IS_WHOLE else {"max_queries": 40, "max_documents": 200}
+    collection = read_collection(folder, own_documents="none", **limits)
     # Vectors are computed once; mteb's way and ours rank the same ones.
     embedder = CachedEncoder(EmbedderSubject(mgte.Embedder.load(MODEL)), tmp_path)
     task = retrieval_task(collection)
@@ -73,7 +79,8 @@ def test_scifact_equals_sentence_transformers(shared, minilm, tmp_path) -> None:
     direct = evaluate_retrieval(embedder, collection, modes=("dense",)).modes["dense"].metrics
     assert ours["ndcg_at_10"] == pytest.approx(direct["ndcg_at_10"], abs=1e-4)
     # Published: 64.51 of all-MiniLM-L6-v2 on MTEB's leaderboard, on this collection.
-    assert ours["ndcg_at_10"] == pytest.approx(0.645, abs=0.002)
+    if IS_WHOLE:
+        assert ours["ndcg_at_10"] == pytest.approx(0.645, abs=0.002)
 
 
 @pytest.mark.slow

@@ -15,9 +15,14 @@ from mgte.evaluate.fine_tuning.config import Setting
 from mgte.evaluate.fine_tuning.methods import Item, Method, Outputs
 from mgte.evaluate.fine_tuning.network import TaskModel
 from mgte.packing import PackedBatch, pack, plan_batches
-from mgte.train.host_memory import HeapTrimmer, heap_trim
-from mgte.train.optimizer import OptimizerConfig, build_optimizer
-from mgte.train.schedule import ScheduleConfig, lr_factor
+from mgte.train import (
+    HeapTrimmer,
+    OptimizerConfig,
+    ScheduleConfig,
+    build_optimizer,
+    heap_trim,
+    lr_factor,
+)
 
 _PREDICTION_TOKENS = 16_384
 # Of transformers' Trainer, which the paper's scripts run on.
