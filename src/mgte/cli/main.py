@@ -18,7 +18,7 @@ COMMANDS = {
     "embed": "texts to dense vectors and sparse token weights",
     "rerank": "score documents against a query, or query-document pairs",
     "similarity": "compare texts with each other",
-    "evaluate": "measure a model on retrieval collections, beside BM25",
+    "evaluate": "measure a model: your collections, suites of tasks, published numbers",
     "mine": "find hard negatives for query-document pairs",
     "data": "prepare training data, look at it, train a tokenizer",
     "train": "run a training recipe, or look at it first",
