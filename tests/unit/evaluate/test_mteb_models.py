@@ -27,8 +27,8 @@ from mteb.types import PromptType
 from tests.unit.evaluate.mteb_tasks import FOREIGN_WARNINGS
 
 from mgte.evaluate.mteb import mteb_model
-from mgte.evaluate.mteb.library import document_texts, find_prompt, query_texts
 from mgte.evaluate.mteb.model_meta import hub_commit, organised_name
+from mgte.evaluate.mteb.mteb_calls import document_texts, find_prompt, query_texts
 from mgte.evaluate.rankings import HybridConfig
 
 pytestmark = [pytest.mark.filterwarnings(warning) for warning in FOREIGN_WARNINGS]

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from mgte.evaluate.mteb.averages import benchmark_averages
     from mgte.evaluate.mteb.cross_encoder import MtebCrossEncoder
     from mgte.evaluate.mteb.encoder import MtebEncoder
-    from mgte.evaluate.mteb.library import import_mteb
     from mgte.evaluate.mteb.model_meta import ModelFacts, make_model_meta
+    from mgte.evaluate.mteb.mteb_calls import import_mteb
     from mgte.evaluate.mteb.results import item_counts, kind_of, task_results_of
     from mgte.evaluate.mteb.search import MtebSearch, MtebVariant
     from mgte.evaluate.mteb.task_choice import benchmark_tasks, find_mteb_task
@@ -29,7 +29,7 @@ _HOMES = {
     "benchmark_tasks": "task_choice",
     "cross_encoder_of": "adapter",
     "find_mteb_task": "task_choice",
-    "import_mteb": "library",
+    "import_mteb": "mteb_calls",
     "item_counts": "results",
     "kind_of": "results",
     "make_model_meta": "model_meta",

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgte.errors import DataError
-from mgte.evaluate.mteb.library import texts_of_batches
 from mgte.evaluate.mteb.model_meta import ModelFacts, make_model_meta
+from mgte.evaluate.mteb.mteb_calls import texts_of_batches
 from mgte.evaluate.subjects import PairScorer
 
 

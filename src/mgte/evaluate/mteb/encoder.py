@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from mgte.errors import ConfigError, DataError, MgteError
-from mgte.evaluate.mteb.library import texts_of_batches
 from mgte.evaluate.mteb.model_meta import ModelFacts, make_model_meta
+from mgte.evaluate.mteb.mteb_calls import texts_of_batches
 from mgte.evaluate.mteb.task_encoder import TaskEncoder
 from mgte.evaluate.subjects import ROLES, Role, TextEncoder
 from mgte.search import FloatArray, encode_texts

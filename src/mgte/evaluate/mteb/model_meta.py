@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mgte.errors import MgteError
-from mgte.evaluate.mteb.library import import_mteb
+from mgte.evaluate.mteb.mteb_calls import import_mteb
 from mgte.store import find_known_model, open_model
 
 ModelType = Literal["dense", "sparse", "hybrid", "cross-encoder"]

@@ -10,8 +10,8 @@ import numpy as np
 from mgte.errors import ConfigError, DataError
 from mgte.evaluate.collection import Collection
 from mgte.evaluate.mteb.encoder import checked_width, differences, prompts_of_tasks
-from mgte.evaluate.mteb.library import document_texts, query_texts
 from mgte.evaluate.mteb.model_meta import ModelFacts, ModelType, make_model_meta
+from mgte.evaluate.mteb.mteb_calls import document_texts, query_texts
 from mgte.evaluate.mteb.task_encoder import TaskEncoder
 from mgte.evaluate.rankings import HybridConfig
 from mgte.evaluate.searches import RetrievalConfig, Search

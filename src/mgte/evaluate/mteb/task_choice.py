@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mgte.errors import ConfigError
-from mgte.evaluate.mteb.library import import_mteb
+from mgte.evaluate.mteb.mteb_calls import import_mteb
 
 _SHOWN = 20
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from mgte.evaluate.mteb.library import find_prompt
+from mgte.evaluate.mteb.mteb_calls import find_prompt
 from mgte.evaluate.searches import narrowed
 from mgte.evaluate.subjects import Role, TextEncoder
 from mgte.vectors import Embeddings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mgte.config import from_dict
 from mgte.errors import ConfigError, DataError, MgteError
 from mgte.evaluate.mteb.averages import benchmark_averages
-from mgte.evaluate.mteb.library import import_mteb
+from mgte.evaluate.mteb.mteb_calls import import_mteb
 from mgte.evaluate.mteb.results import item_counts, kind_of, task_results_of
 from mgte.evaluate.mteb.task_choice import benchmark_tasks, find_mteb_task
 from mgte.evaluate.records import TaskKind, TaskResult
