@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from mgte.evaluate.subjects.subject import Role, TextEncoder
+from mgte.evaluate.subjects.wrapped import WrappedEncoder
 from mgte.text import replace_file
 from mgte.vectors import Embeddings, SparseVectors
 
@@ -31,7 +32,7 @@ _logger = logging.getLogger(__name__)
 Tensors = dict[str, NDArray[Any]]
 
 
-class CachedEncoder:
+class CachedEncoder(WrappedEncoder):
     """A text encoder that keeps vectors on disk.
 
     A text that was embedded before, in the same role and with the same fingerprint of the model,
@@ -48,51 +49,11 @@ class CachedEncoder:
     """
 
     def __init__(self, encoder: TextEncoder, folder: Path) -> None:
-        self.encoder = encoder
+        super().__init__(encoder)
         self._folder = folder / encoder.fingerprint[:_FINGERPRINT_DIGITS]
         self._shelves: dict[str, _Shelf] = {}
         self.num_found = 0
         self.num_computed = 0
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return self.encoder.name
-
-    @property
-    def revision(self) -> str:
-        """Commit or hash of the weights."""
-        return self.encoder.revision
-
-    @property
-    def max_length(self) -> int | None:
-        """Longest text in tokens."""
-        return self.encoder.max_length
-
-    @property
-    def has_sparse(self) -> bool:
-        """Whether sparse token weights can be asked for."""
-        return self.encoder.has_sparse
-
-    @property
-    def is_cosine(self) -> bool:
-        """Whether vectors have unit length."""
-        return self.encoder.is_cosine
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Widths at which vectors may be cut."""
-        return self.encoder.widths
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes whenever vectors might."""
-        return self.encoder.fingerprint
-
-    @property
-    def device(self) -> str:
-        """Where vectors are best compared."""
-        return self.encoder.device
 
     @property
     def num_bytes(self) -> int:

@@ -6,10 +6,11 @@ from dataclasses import replace
 from mgte.evaluate.mteb.mteb_calls import find_prompt
 from mgte.evaluate.searches import narrowed
 from mgte.evaluate.subjects import Role, TextEncoder
+from mgte.evaluate.subjects.wrapped import WrappedEncoder
 from mgte.vectors import Embeddings
 
 
-class TaskEncoder:
+class TaskEncoder(WrappedEncoder):
     """A `TextEncoder` around a `TextEncoder`: prompts of one task, and perhaps a smaller width.
 
     Args:
@@ -30,7 +31,7 @@ class TaskEncoder:
         task_type: str,
         width: int | None = None,
     ) -> None:
-        self._encoder = encoder
+        super().__init__(encoder)
         self._width = width or encoder.widths[-1]
         sides: Mapping[Role, str | None] = {"query": "query", "document": "document", "text": None}
         self._prompts = {
@@ -38,45 +39,15 @@ class TaskEncoder:
         }
 
     @property
-    def name(self) -> str:
-        """Name of the model."""
-        return self._encoder.name
-
-    @property
-    def revision(self) -> str:
-        """Revision of the model."""
-        return self._encoder.revision
-
-    @property
-    def max_length(self) -> int | None:
-        """Longest text in tokens."""
-        return self._encoder.max_length
-
-    @property
-    def has_sparse(self) -> bool:
-        """Whether the model has a sparse head."""
-        return self._encoder.has_sparse
-
-    @property
-    def is_cosine(self) -> bool:
-        """Whether vectors have unit length."""
-        return self._encoder.is_cosine
-
-    @property
     def widths(self) -> tuple[int, ...]:
         """The model's widths, up to the one that was asked for."""
-        smaller = tuple(width for width in self._encoder.widths if width < self._width)
+        smaller = tuple(width for width in self.encoder.widths if width < self._width)
         return (*smaller, self._width)
 
     @property
     def fingerprint(self) -> str:
         """The model's, with prompts and width."""
-        return f"{self._encoder.fingerprint}/{self._prompts}/{self._width}"
-
-    @property
-    def device(self) -> str:
-        """Where vectors are best compared."""
-        return self._encoder.device
+        return f"{self.encoder.fingerprint}/{self._prompts}/{self._width}"
 
     def encode(self, texts: Sequence[str], *, role: Role, sparse: bool = False) -> Embeddings:
         """Embed texts; see `TextEncoder.encode`.
@@ -96,7 +67,7 @@ class TaskEncoder:
         prompt = self._prompts[role]
         if prompt is not None:
             texts, role = [prompt + text for text in texts], "text"
-        found = self._encoder.encode(texts, role=role, sparse=sparse)
+        found = self.encoder.encode(texts, role=role, sparse=sparse)
         if found.dense is None or found.dense.shape[1] == self._width:
             return found
         dense = narrowed(found.dense, self._width, is_cosine=self.is_cosine)

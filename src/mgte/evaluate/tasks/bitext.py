@@ -2,31 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mgte.evaluate.records import TaskKind, TaskResult, WorstItem
-from mgte.evaluate.significance import bootstrap_interval
-from mgte.evaluate.subjects.subject import Subject
-from mgte.evaluate.tasks.task import TaskContext
+from mgte.evaluate.records import WorstItem
 from mgte.evaluate.tasks.text_parts import (
     FloatArray,
     Measuring,
     TextPart,
-    task_settings,
-    text_parts,
     timed,
     worst_first,
     worst_item,
 )
+from mgte.evaluate.tasks.text_task import MeasuredPart, TextTask, by_item
 from mgte.evaluate.text_data import (
     TextDataConfig,
     TranslationPair,
     drawn,
-    items_hash,
     translation_pairs,
 )
 
@@ -54,54 +48,17 @@ class BitextConfig:
     main_metric: Literal["accuracy", "f1"] = "accuracy"
 
 
-class BitextTask:
+class BitextTask(TextTask[BitextConfig]):
     """The nearest target of each source, and the other way round. Source: mteb, XTREME.
 
     "accuracy" is the share of sources whose nearest target is their translation; "precision",
     "recall" and "f1" weigh each target alike, as mteb does. Names with "_back" go from targets to
     sources; "accuracy_both" asks for both ways at once. Fewer sentences make the task easier:
     compare numbers of equal size only.
-
-    Args:
-        config: Settings.
-        root: Folder that paths stand below.
     """
 
-    def __init__(self, config: BitextConfig, root: Path) -> None:
-        self.config = config
-        self.root = root
-
-    @property
-    def name(self) -> str:
-        """Name of the task."""
-        return self.config.name
-
-    @property
-    def kind(self) -> TaskKind:
-        """What kind of task."""
-        return "bitext"
-
-    def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
-        """Measure a subject.
-
-        Args:
-            subject: What is measured.
-            context: How.
-
-        Returns:
-            One result per subset.
-
-        Raises:
-            DataError: The data or the model's vectors cannot be used.
-            ConfigError: The subject has no encoder.
-        """
-        encoder = subject.wanted_encoder(self.name)
-        return [
-            self._measure(part, Measuring(encoder=encoder), context)
-            for part in text_parts(self.config.data, self.root)
-        ]
-
-    def _measure(self, part: TextPart, measuring: Measuring, context: TaskContext) -> TaskResult:
+    def measure(self, part: TextPart, measuring: Measuring, seed: int) -> MeasuredPart:
+        """See `TextTask.measure`."""
         pairs = drawn(
             translation_pairs(
                 part.rows(),
@@ -109,7 +66,7 @@ class BitextTask:
                 target=part.field(self.config.target),
             ),
             self.config.data.max_items,
-            context.seed,
+            seed,
         )
         sources = measuring.vectors([pair.source for pair in pairs])
         targets = measuring.vectors([pair.target for pair in pairs])
@@ -120,23 +77,13 @@ class BitextTask:
         metrics |= {f"{name}_back": float(v.mean()) for name, v in values_back.items()}
         both = values["accuracy"] * values_back["accuracy"]
         metrics["accuracy_both"] = float(both.mean())
-        main = values[self.config.main_metric]
-        return TaskResult(
-            task=self.name,
-            kind="bitext",
+        return MeasuredPart(
             main_metric=self.config.main_metric,
             metrics=metrics,
-            num_items=len(pairs),
-            split=self.config.data.split,
-            subset=part.subset,
-            language=part.language,
-            interval=bootstrap_interval(main, seed=context.seed),
-            per_item={p.item_id: float(v) for p, v in zip(pairs, main, strict=True)},
+            items=(pairs,),
+            values=by_item(pairs, values[self.config.main_metric]),
             worst=_worst(pairs, sources, targets, forth),
-            facts=measuring.facts(num_distinct_targets=len({pair.target for pair in pairs})),
-            settings=task_settings(self.config, context),
-            seconds=measuring.seconds,
-            dataset_hash=items_hash(pairs),
+            facts={"num_distinct_targets": len({pair.target for pair in pairs})},
         )
 
 

@@ -4,33 +4,27 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mgte.errors import ConfigError, DataError
-from mgte.evaluate.records import TaskKind, TaskResult, WorstItem
-from mgte.evaluate.significance import bootstrap_interval
-from mgte.evaluate.subjects.subject import Subject
-from mgte.evaluate.tasks.task import TaskContext
+from mgte.evaluate.records import WorstItem
 from mgte.evaluate.tasks.text_parts import (
     FloatArray,
     Measuring,
     TextPart,
     foreign,
-    task_settings,
-    text_parts,
     timed,
     worst_first,
     worst_item,
 )
+from mgte.evaluate.tasks.text_task import MeasuredPart, TextTask, by_item
 from mgte.evaluate.text_data import (
     LabelledText,
     TextDataConfig,
     drawn,
-    items_hash,
     label_order,
     labelled_texts,
 )
@@ -79,63 +73,25 @@ class ClassificationConfig:
             raise ConfigError(f"train_split: got {self.train_split!r}, which is measured too")
 
 
-class ClassificationTask:
+class ClassificationTask(TextTask[ClassificationConfig]):
     """Logistic regression on a few texts per class, several times. Source: mteb, classification.
 
     Metrics are means over the experiments: accuracy, macro and weighted F1, and average precision
     of the predicted classes where there are two. Which texts are drawn is as in mteb for the same
     seed and order of rows. A text's own value is the share of classifiers that were right.
-
-    Args:
-        config: Settings.
-        root: Folder that paths stand below.
     """
 
-    def __init__(self, config: ClassificationConfig, root: Path) -> None:
-        self.config = config
-        self.root = root
-
-    @property
-    def name(self) -> str:
-        """Name of the task."""
-        return self.config.name
-
-    @property
-    def kind(self) -> TaskKind:
-        """What kind of task."""
-        return "classification"
-
-    def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
-        """Measure a subject.
-
-        Args:
-            subject: What is measured.
-            context: How.
-
-        Returns:
-            One result per subset.
-
-        Raises:
-            DataError: The data or the model's vectors cannot be used.
-            ConfigError: The subject has no encoder.
-            BackendUnavailableError: scikit-learn is not installed.
-        """
-        encoder = subject.wanted_encoder(self.name)
-        return [
-            self._measure(part, Measuring(encoder=encoder), context)
-            for part in text_parts(self.config.data, self.root)
-        ]
-
-    def _measure(self, part: TextPart, measuring: Measuring, context: TaskContext) -> TaskResult:
+    def measure(self, part: TextPart, measuring: Measuring, seed: int) -> MeasuredPart:
+        """See `TextTask.measure`."""
         config = self.config
-        train, test = self._texts(part, context.seed)
+        train, test = self._texts(part, seed)
         names = label_order(train, test, labels=config.labels)
         number = {name: index for index, name in enumerate(names)}
         _check_learnable(train, test, self.name)
         y_train = np.array([number[item.label] for item in train])
         y_test = np.array([number[item.label] for item in test])
         samples = draw_samples(
-            y_train.tolist(), config.samples_per_label, config.n_experiments, context.seed
+            y_train.tolist(), config.samples_per_label, config.n_experiments, seed
         )
         used = sorted({row for rows in samples for row in rows})
         place = {row: index for index, row in enumerate(used)}
@@ -144,34 +100,25 @@ class ClassificationTask:
         with timed(measuring.seconds, "score"):
             predictions = [
                 self._predicted(
-                    x_train[[place[row] for row in rows]], y_train[rows], x_test, context.seed
+                    x_train[[place[row] for row in rows]], y_train[rows], x_test, seed
                 )
                 for rows in samples
             ]
             measured = [class_metrics(y_test, predicted) for predicted in predictions]
         metrics = {key: float(np.mean([m[key] for m in measured])) for key in measured[0]}
         right = np.mean([predicted == y_test for predicted in predictions], axis=0)
-        return TaskResult(
-            task=self.name,
-            kind="classification",
+        return MeasuredPart(
             main_metric="accuracy",
             metrics=metrics,
-            num_items=len(test),
-            split=config.data.split,
-            subset=part.subset,
-            language=part.language,
-            interval=bootstrap_interval(right, seed=context.seed),
-            per_item={item.item_id: float(v) for item, v in zip(test, right, strict=True)},
+            items=(test, train),
+            values=by_item(test, right),
             worst=_worst(test, right, predictions, names),
-            facts=measuring.facts(
-                num_classes=len(names),
-                num_train=len(train),
-                majority=float(np.bincount(y_test).max() / len(y_test)),
-                accuracy_by_experiment=[float(m["accuracy"]) for m in measured],
-            ),
-            settings=task_settings(config, context),
-            seconds=measuring.seconds,
-            dataset_hash=items_hash(train, test),
+            facts={
+                "num_classes": len(names),
+                "num_train": len(train),
+                "majority": float(np.bincount(y_test).max() / len(y_test)),
+                "accuracy_by_experiment": [float(m["accuracy"]) for m in measured],
+            },
         )
 
     def _texts(

@@ -5,32 +5,26 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mgte.errors import ConfigError
-from mgte.evaluate.records import TaskKind, TaskResult, WorstItem
-from mgte.evaluate.significance import bootstrap_interval
-from mgte.evaluate.subjects.subject import Subject
-from mgte.evaluate.tasks.task import TaskContext
+from mgte.evaluate.records import WorstItem
 from mgte.evaluate.tasks.text_parts import (
     FloatArray,
     Measuring,
     TextPart,
     foreign,
-    task_settings,
-    text_parts,
     timed,
     worst_first,
     worst_item,
 )
+from mgte.evaluate.tasks.text_task import MeasuredPart, TextTask
 from mgte.evaluate.text_data import (
     LabelledText,
     TextDataConfig,
-    items_hash,
     label_order,
     labelled_texts,
 )
@@ -81,58 +75,20 @@ class Clustering:
     clusters: IntArray
 
 
-class ClusteringTask:
+class ClusteringTask(TextTask[ClusteringConfig]):
     """V-measure of mini-batch k-means on several samples. Source: mteb, `AbsTaskClustering`.
 
     There are as many clusters as classes. The mean over the samples is reported; "per item" are
     the samples, which are the same for every model, so the interval speaks of draws and starts, not
     of other texts. The worst texts share their clusters with the fewest texts of their class.
-
-    Args:
-        config: Settings.
-        root: Folder that paths stand below.
     """
 
-    def __init__(self, config: ClusteringConfig, root: Path) -> None:
-        self.config = config
-        self.root = root
-
-    @property
-    def name(self) -> str:
-        """Name of the task."""
-        return self.config.name
-
-    @property
-    def kind(self) -> TaskKind:
-        """What kind of task."""
-        return "clustering"
-
-    def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
-        """Measure a subject.
-
-        Args:
-            subject: What is measured.
-            context: How.
-
-        Returns:
-            One result per subset.
-
-        Raises:
-            DataError: The data or the model's vectors cannot be used.
-            ConfigError: The subject has no encoder.
-            BackendUnavailableError: scikit-learn is not installed.
-        """
-        encoder = subject.wanted_encoder(self.name)
-        return [
-            self._measure(part, Measuring(encoder=encoder), context)
-            for part in text_parts(self.config.data, self.root)
-        ]
-
-    def _measure(self, part: TextPart, measuring: Measuring, context: TaskContext) -> TaskResult:
+    def measure(self, part: TextPart, measuring: Measuring, seed: int) -> MeasuredPart:
+        """See `TextTask.measure`."""
         texts = labelled_texts(
             part.rows(), text=part.field(self.config.text), label=part.field(self.config.label)
         )
-        draw = random.Random(context.seed)
+        draw = random.Random(seed)
         limit = self.config.data.max_items
         if limit:
             rows = draw.sample(range(len(texts)), k=min(limit, len(texts)))
@@ -142,27 +98,19 @@ class ClusteringTask:
         labels = np.array([number[item.label] for item in texts])
         vectors = measuring.vectors([item.text for item in texts])
         with timed(measuring.seconds, "score"):
-            clusterings = self._clusterings(vectors, len(names), draw, context.seed)
+            clusterings = self._clusterings(vectors, len(names), draw, seed)
             values = agreement(clusterings, labels)
         metrics = {name: float(np.mean(found)) for name, found in values.items()}
-        return TaskResult(
-            task=self.name,
-            kind="clustering",
+        return MeasuredPart(
             main_metric="v_measure",
             metrics=metrics | {"v_measure_std": float(np.std(values["v_measure"]))},
-            num_items=len(texts),
-            split=self.config.data.split,
-            subset=part.subset,
-            language=part.language,
-            interval=bootstrap_interval(values["v_measure"], seed=context.seed),
-            per_item={f"sample {i}": v for i, v in enumerate(values["v_measure"], start=1)},
+            items=(texts,),
+            values={f"sample {i}": v for i, v in enumerate(values["v_measure"], start=1)},
             worst=_worst(texts, labels, clusterings, names),
-            facts=measuring.facts(
-                num_classes=len(names), majority=float(np.bincount(labels).max() / len(labels))
-            ),
-            settings=task_settings(self.config, context),
-            seconds=measuring.seconds,
-            dataset_hash=items_hash(texts),
+            facts={
+                "num_classes": len(names),
+                "majority": float(np.bincount(labels).max() / len(labels)),
+            },
         )
 
     def _clusterings(

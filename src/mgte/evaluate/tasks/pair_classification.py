@@ -2,36 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mgte.errors import ConfigError
-from mgte.evaluate.records import TaskKind, TaskResult, WorstItem
-from mgte.evaluate.significance import bootstrap_interval
-from mgte.evaluate.subjects.subject import Subject
+from mgte.evaluate.records import WorstItem
 from mgte.evaluate.tasks.similarities import (
     average_precision_pulls,
     paired_similarities,
     threshold_metrics,
 )
-from mgte.evaluate.tasks.task import TaskContext
 from mgte.evaluate.tasks.text_parts import (
     Measuring,
     TextPart,
-    task_settings,
-    text_parts,
     timed,
     worst_first,
     worst_item,
 )
+from mgte.evaluate.tasks.text_task import MeasuredPart, TextTask, by_item
 from mgte.evaluate.text_data import (
     LabelledPair,
     TextDataConfig,
     drawn,
-    items_hash,
     labelled_pairs,
 )
 
@@ -72,52 +66,13 @@ class PairClassificationConfig:
             raise ConfigError("positive: got no positive or no negative label, expected both")
 
 
-class PairClassificationTask:
+class PairClassificationTask(TextTask[PairClassificationConfig]):
     """Average precision of similarities. Source: mteb, `AbsTaskPairClassification`.
 
     For the cosine, the dot product, and Manhattan and Euclidean distances: average precision, and
     accuracy and F1 at the threshold that suits them best. Values per pair are its pull on the
     average precision of the cosine (its influence function), whose mean is exactly that number.
-
-    Args:
-        config: Settings.
-        root: Folder that paths stand below.
     """
-
-    def __init__(self, config: PairClassificationConfig, root: Path) -> None:
-        self.config = config
-        self.root = root
-
-    @property
-    def name(self) -> str:
-        """Name of the task."""
-        return self.config.name
-
-    @property
-    def kind(self) -> TaskKind:
-        """What kind of task."""
-        return "pair_classification"
-
-    def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
-        """Measure a subject.
-
-        Args:
-            subject: What is measured.
-            context: How.
-
-        Returns:
-            One result per subset.
-
-        Raises:
-            DataError: The data or the model's vectors cannot be used.
-            ConfigError: The subject has no encoder.
-            BackendUnavailableError: scikit-learn is not installed.
-        """
-        encoder = subject.wanted_encoder(self.name)
-        return [
-            self._measure(part, Measuring(encoder=encoder), context)
-            for part in text_parts(self.config.data, self.root)
-        ]
 
     def _pairs(self, part: TextPart, seed: int) -> tuple[LabelledPair, ...]:
         pairs = labelled_pairs(
@@ -131,8 +86,9 @@ class PairClassificationTask:
         )
         return drawn(pairs, self.config.data.max_items, seed)
 
-    def _measure(self, part: TextPart, measuring: Measuring, context: TaskContext) -> TaskResult:
-        pairs = self._pairs(part, context.seed)
+    def measure(self, part: TextPart, measuring: Measuring, seed: int) -> MeasuredPart:
+        """See `TextTask.measure`."""
+        pairs = self._pairs(part, seed)
         is_positive = np.array([pair.is_positive for pair in pairs])
         vectors = measuring.vectors([p.first for p in pairs] + [p.second for p in pairs])
         with timed(measuring.seconds, "score"):
@@ -145,24 +101,16 @@ class PairClassificationTask:
             for metric in ("ap", "accuracy", "f1"):
                 metrics[f"max_{metric}"] = max(metrics[f"{name}_{metric}"] for name in similarities)
             pulls = average_precision_pulls(similarities["cosine"], is_positive)
-        return TaskResult(
-            task=self.name,
-            kind="pair_classification",
+        return MeasuredPart(
             main_metric=MAIN_METRIC,
             metrics=metrics,
-            num_items=len(pairs),
-            split=self.config.data.split,
-            subset=part.subset,
-            language=part.language,
-            interval=bootstrap_interval(pulls, seed=context.seed),
-            per_item={p.item_id: float(v) for p, v in zip(pairs, pulls, strict=True)},
+            items=(pairs,),
+            values=by_item(pairs, pulls),
             worst=_worst(pairs, is_positive, similarities["cosine"]),
-            facts=measuring.facts(
-                num_positive=int(is_positive.sum()), positive_share=float(is_positive.mean())
-            ),
-            settings=task_settings(self.config, context),
-            seconds=measuring.seconds,
-            dataset_hash=items_hash(pairs),
+            facts={
+                "num_positive": int(is_positive.sum()),
+                "positive_share": float(is_positive.mean()),
+            },
         )
 
 

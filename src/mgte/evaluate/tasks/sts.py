@@ -1,29 +1,24 @@
 """StsTask: do similarities of pairs follow what people say?"""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mgte.errors import ConfigError
-from mgte.evaluate.records import TaskKind, TaskResult, WorstItem
-from mgte.evaluate.significance import bootstrap_interval
-from mgte.evaluate.subjects.subject import Subject
+from mgte.evaluate.records import WorstItem
 from mgte.evaluate.tasks.similarities import paired_similarities
-from mgte.evaluate.tasks.task import TaskContext
 from mgte.evaluate.tasks.text_parts import (
     Measuring,
     TextPart,
     foreign,
-    task_settings,
-    text_parts,
     timed,
     worst_first,
     worst_item,
 )
-from mgte.evaluate.text_data import ScoredPair, TextDataConfig, drawn, items_hash, scored_pairs
+from mgte.evaluate.tasks.text_task import MeasuredPart, TextTask, by_item
+from mgte.evaluate.text_data import ScoredPair, TextDataConfig, drawn, scored_pairs
 
 MAIN_METRIC = "cosine_spearman"
 
@@ -56,7 +51,7 @@ class StsConfig:
             raise ConfigError(f"score_range: got {low:g} to {high:g}, expected a rising range")
 
 
-class StsTask:
+class StsTask(TextTask[StsConfig]):
     """Rank correlation of similarities with scores. Source: mteb, `AbsTaskSTS`.
 
     Both texts are embedded with the role "text". The metrics are Spearman's and Pearson's
@@ -65,46 +60,7 @@ class StsTask:
 
     Values per pair are the pair's pull on the correlation of ranks (its influence function), whose
     mean is exactly Spearman's correlation: intervals and paired tests work on them.
-
-    Args:
-        config: Settings.
-        root: Folder that paths stand below.
     """
-
-    def __init__(self, config: StsConfig, root: Path) -> None:
-        self.config = config
-        self.root = root
-
-    @property
-    def name(self) -> str:
-        """Name of the task."""
-        return self.config.name
-
-    @property
-    def kind(self) -> TaskKind:
-        """What kind of task."""
-        return "sts"
-
-    def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
-        """Measure a subject.
-
-        Args:
-            subject: What is measured.
-            context: How.
-
-        Returns:
-            One result per subset.
-
-        Raises:
-            DataError: The data or the model's vectors cannot be used.
-            ConfigError: The subject has no encoder.
-            BackendUnavailableError: scikit-learn or SciPy is not installed.
-        """
-        encoder = subject.wanted_encoder(self.name)
-        return [
-            self._measure(part, Measuring(encoder=encoder), context)
-            for part in text_parts(self.config.data, self.root)
-        ]
 
     def _pairs(self, part: TextPart, seed: int) -> tuple[ScoredPair, ...]:
         pairs = scored_pairs(
@@ -116,8 +72,9 @@ class StsTask:
         )
         return drawn(pairs, self.config.data.max_items, seed)
 
-    def _measure(self, part: TextPart, measuring: Measuring, context: TaskContext) -> TaskResult:
-        pairs = self._pairs(part, context.seed)
+    def measure(self, part: TextPart, measuring: Measuring, seed: int) -> MeasuredPart:
+        """See `TextTask.measure`."""
+        pairs = self._pairs(part, seed)
         vectors = measuring.vectors([p.first for p in pairs] + [p.second for p in pairs])
         with timed(measuring.seconds, "score"):
             similarities = paired_similarities(vectors[: len(pairs)], vectors[len(pairs) :])
@@ -131,22 +88,13 @@ class StsTask:
             metrics["spearman"] = metrics[f"{own}_spearman"]
             metrics["pearson"] = metrics[f"{own}_pearson"]
             pulls = rank_pulls(scores, similarities["cosine"])
-        return TaskResult(
-            task=self.name,
-            kind="sts",
+        return MeasuredPart(
             main_metric=MAIN_METRIC,
             metrics=metrics,
-            num_items=len(pairs),
-            split=self.config.data.split,
-            subset=part.subset,
-            language=part.language,
-            interval=bootstrap_interval(pulls, seed=context.seed),
-            per_item={p.item_id: float(v) for p, v in zip(pairs, pulls, strict=True)},
+            items=(pairs,),
+            values=by_item(pairs, pulls),
             worst=_worst(pairs, similarities["cosine"]),
-            facts=measuring.facts(is_constant=bool(np.ptp(similarities["cosine"]) == 0.0)),
-            settings=task_settings(self.config, context),
-            seconds=measuring.seconds,
-            dataset_hash=items_hash(pairs),
+            facts={"is_constant": bool(np.ptp(similarities["cosine"]) == 0.0)},
         )
 
 
