@@ -18,7 +18,7 @@ def evaluate_runs(arguments: argparse.Namespace) -> int:
     from mgte.evaluate import read_collection
     from mgte.evaluate.records import Report
     from mgte.evaluate.run_files import evaluate_run, read_run
-    from mgte.evaluate.run_suite import write_reports
+    from mgte.evaluate.reports.write import write_reports
     from mgte.evaluate.surroundings import package_versions
 
     split = arguments.split[0]

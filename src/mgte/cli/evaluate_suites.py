@@ -104,8 +104,8 @@ def default_out(model: str, suite: "Suite") -> Path:
 
 def print_report(report: "Report") -> None:
     """One row per result, beside published numbers."""
-    from mgte.evaluate.report_markdown import difference_text, value_text
-    from mgte.evaluate.report_rows import report_rows
+    from mgte.evaluate.reports.markdown import difference_text, value_text
+    from mgte.evaluate.reports.rows import report_rows
 
     rows = []
     for row in report_rows(report):
@@ -146,9 +146,9 @@ def list_suites(name: str) -> int:
 
 def compare(first: str, second: str, out: str | None) -> int:
     """Print a comparison of two reports, or write it."""
-    from mgte.evaluate.compare import compare_reports
     from mgte.evaluate.records import read_report
-    from mgte.evaluate.report_comparison import comparison_markdown, write_comparison
+    from mgte.evaluate.reports.compare import compare_reports
+    from mgte.evaluate.reports.comparison_text import comparison_markdown, write_comparison
 
     comparison = compare_reports(read_report(first), read_report(second))
     if out is None:

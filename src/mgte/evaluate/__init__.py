@@ -18,11 +18,9 @@ if TYPE_CHECKING:
         read_collection,
     )
     from mgte.evaluate.collections import CollectionConfig, DatasetFiles, load_collection
-    from mgte.evaluate.compare import Comparison, compare_reports
     from mgte.evaluate.curve import CurveConfig, measure_curve
     from mgte.evaluate.metrics import METRICS, mean_metrics, measure_rankings
     from mgte.evaluate.mteb import MtebCrossEncoder, MtebEncoder, MtebSearch, mteb_model
-    from mgte.evaluate.published import all_published
     from mgte.evaluate.rankings import HybridConfig, hybrid_ranking, rerank
     from mgte.evaluate.records import (
         Failure,
@@ -33,9 +31,12 @@ if TYPE_CHECKING:
         read_report,
         write_report,
     )
-    from mgte.evaluate.report_comparison import write_comparison
-    from mgte.evaluate.report_html import write_html
-    from mgte.evaluate.report_markdown import write_markdown
+    from mgte.evaluate.reports.compare import Comparison, compare_reports
+    from mgte.evaluate.reports.comparison_text import write_comparison
+    from mgte.evaluate.reports.html import write_html
+    from mgte.evaluate.reports.markdown import write_markdown
+    from mgte.evaluate.reports.published import all_published
+    from mgte.evaluate.reports.write import write_reports
     from mgte.evaluate.result import ModeResult, RetrievalResult
     from mgte.evaluate.retrieval import evaluate, evaluate_retrieval
     from mgte.evaluate.run_files import evaluate_run, read_run, write_qrels, write_run
@@ -62,8 +63,8 @@ _HOMES = {
     "CollectionConfig": "collections",
     "DatasetFiles": "collections",
     "load_collection": "collections",
-    "Comparison": "compare",
-    "compare_reports": "compare",
+    "Comparison": "reports.compare",
+    "compare_reports": "reports.compare",
     "CurveConfig": "curve",
     "measure_curve": "curve",
     "METRICS": "metrics",
@@ -73,7 +74,7 @@ _HOMES = {
     "MtebEncoder": "mteb",
     "MtebSearch": "mteb",
     "mteb_model": "mteb",
-    "all_published": "published",
+    "all_published": "reports.published",
     "HybridConfig": "rankings",
     "hybrid_ranking": "rankings",
     "rerank": "rankings",
@@ -84,9 +85,9 @@ _HOMES = {
     "WorstItem": "records",
     "read_report": "records",
     "write_report": "records",
-    "write_comparison": "report_comparison",
-    "write_html": "report_html",
-    "write_markdown": "report_markdown",
+    "write_comparison": "reports.comparison_text",
+    "write_html": "reports.html",
+    "write_markdown": "reports.markdown",
     "ModeResult": "result",
     "RetrievalResult": "result",
     "evaluate": "retrieval",
@@ -95,6 +96,7 @@ _HOMES = {
     "read_run": "run_files",
     "write_qrels": "run_files",
     "write_run": "run_files",
+    "write_reports": "reports.write",
     "RunOptions": "run_suite",
     "run_suite": "run_suite",
     "MODES": "searches",
@@ -180,5 +182,6 @@ __all__ = [
     "write_markdown",
     "write_qrels",
     "write_report",
+    "write_reports",
     "write_run",
 ]

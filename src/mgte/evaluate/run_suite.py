@@ -16,7 +16,7 @@ from mgte.config import to_dict
 from mgte.errors import ConfigError, DataError, MgteError
 from mgte.evaluate.embedding_cache import CachedEncoder
 from mgte.evaluate.finished_tasks import read_finished, task_key, write_finished
-from mgte.evaluate.records import Failure, Report, TaskResult, write_report
+from mgte.evaluate.records import Failure, Report, TaskResult
 from mgte.evaluate.searches import MODES, Mode, RetrievalConfig
 from mgte.evaluate.subjects.subject import Subject
 from mgte.evaluate.suite import Suite, build_task
@@ -87,29 +87,11 @@ def run_suite(
     finally:
         report = run.report()
         if report.results or report.failures:
+            from mgte.evaluate.reports.write import write_reports
+
             write_reports(report, out)
     run.tell_cache()
     return report
-
-
-def write_reports(report: Report, out: Path) -> None:
-    """Write a report as JSON, Markdown and HTML.
-
-    Args:
-        report: The report.
-        out: Folder for `report.json`, `report.md` and `report.html`; where widths or precisions
-            were measured, `pareto.png` too.
-    """
-    from mgte.evaluate.page.result_sections import curve_results
-    from mgte.evaluate.pareto_plot import plot_pareto
-    from mgte.evaluate.report_html import write_html
-    from mgte.evaluate.report_markdown import write_markdown
-
-    write_report(report, out / "report.json")
-    write_markdown(report, out / "report.md")
-    write_html(report, out / "report.html")
-    if curve_results(report):
-        plot_pareto(report, out / "pareto.png")
 
 
 class _Run:

@@ -9,8 +9,8 @@ from tests.unit.evaluate.test_collections import CORPUS, write
 
 from mgte.config import from_dict
 from mgte.evaluate.collections import DatasetFiles, load_collection
-from mgte.evaluate.published import Place, place_of
 from mgte.evaluate.records import TaskResult
+from mgte.evaluate.reports.published import Place, place_of
 from mgte.evaluate.suite import build_task, read_suite
 from mgte.evaluate.tasks.retrieval import RetrievalTaskConfig
 

@@ -99,9 +99,7 @@ class ClassificationTask(TextTask[ClassificationConfig]):
         x_test = measuring.vectors([item.text for item in test])
         with timed(measuring.seconds, "score"):
             predictions = [
-                self._predicted(
-                    x_train[[place[row] for row in rows]], y_train[rows], x_test, seed
-                )
+                self._predicted(x_train[[place[row] for row in rows]], y_train[rows], x_test, seed)
                 for rows in samples
             ]
             measured = [class_metrics(y_test, predicted) for predicted in predictions]

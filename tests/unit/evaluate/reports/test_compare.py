@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from mgte.evaluate.compare import compare_reports
 from mgte.evaluate.records import Report
-from mgte.evaluate.report_comparison import (
+from mgte.evaluate.reports.compare import compare_reports
+from mgte.evaluate.reports.comparison_text import (
     comparison_html,
     comparison_markdown,
     write_comparison,

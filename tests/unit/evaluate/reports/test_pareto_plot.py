@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from mgte.errors import BackendUnavailableError, DataError
-from mgte.evaluate.pareto_plot import plot_pareto
 from mgte.evaluate.records import Report
+from mgte.evaluate.reports.pareto_plot import plot_pareto
 
 
 def test_a_report_with_a_curve_is_drawn(report, tmp_path):

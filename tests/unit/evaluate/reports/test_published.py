@@ -2,7 +2,7 @@
 
 import pytest
 
-from mgte.evaluate.published import (
+from mgte.evaluate.reports.published import (
     Place,
     all_published,
     place_of,

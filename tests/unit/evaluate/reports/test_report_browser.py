@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mgte.evaluate.compare import compare_reports
-from mgte.evaluate.report_comparison import write_comparison
-from mgte.evaluate.report_html import write_html
+from mgte.evaluate.reports.compare import compare_reports
+from mgte.evaluate.reports.comparison_text import write_comparison
+from mgte.evaluate.reports.html import write_html
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

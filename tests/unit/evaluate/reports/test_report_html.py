@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from mgte.evaluate.page.elements import Markup, element, joined, plain
-from mgte.evaluate.page.points import Point, pareto_front
-from mgte.evaluate.page.scales import linear_scale, log_scale
 from mgte.evaluate.records import Report
-from mgte.evaluate.report_html import report_html, write_html
+from mgte.evaluate.reports.html import report_html, write_html
+from mgte.evaluate.reports.page.elements import Markup, element, joined, plain
+from mgte.evaluate.reports.page.points import Point, pareto_front
+from mgte.evaluate.reports.page.scales import linear_scale, log_scale
 
 VOID = {"meta", "br", "hr", "input"}
 

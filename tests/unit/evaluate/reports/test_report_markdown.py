@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from mgte.evaluate.records import Report
-from mgte.evaluate.report_markdown import cell, report_markdown, write_markdown
-from mgte.evaluate.report_rows import report_rows
+from mgte.evaluate.reports.markdown import cell, report_markdown, write_markdown
+from mgte.evaluate.reports.rows import report_rows
 
 
 def table_rows(text: str) -> list[list[str]]:

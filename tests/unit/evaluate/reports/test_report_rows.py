@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from mgte.evaluate.published import publications
 from mgte.evaluate.records import Report
-from mgte.evaluate.report_rows import report_rows
+from mgte.evaluate.reports.published import publications
+from mgte.evaluate.reports.rows import report_rows
 
 GTE = Report(model="Alibaba-NLP/gte-multilingual-base")
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mgte.evaluate.page.elements import Markup, element, joined
-from mgte.evaluate.page.scales import Scale, linear_scale, log_scale, short_number
-from mgte.evaluate.page.series import legend, series_colors
+from mgte.evaluate.reports.page.elements import Markup, element, joined
+from mgte.evaluate.reports.page.scales import Scale, linear_scale, log_scale, short_number
+from mgte.evaluate.reports.page.series import legend, series_colors
 
 _WIDTH, _HEIGHT = 640, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 26, 46

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mgte.evaluate.published import Published
 from mgte.evaluate.records import Report
-from mgte.evaluate.report_facts import seconds_by_task, shared_settings, truncation
-from mgte.evaluate.report_row import KIND_TITLES, ReportRow
-from mgte.evaluate.report_rows import rows_by_kind
+from mgte.evaluate.reports.facts import seconds_by_task, shared_settings, truncation
+from mgte.evaluate.reports.published import Published
+from mgte.evaluate.reports.row import KIND_TITLES, ReportRow
+from mgte.evaluate.reports.rows import rows_by_kind
 from mgte.text import replace_text
 
 _HEADER = ("task", "variant", "metric", "value", "95 % interval", "items")

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mgte.evaluate.page.elements import Markup, element, joined
-from mgte.evaluate.page.scales import Scale, linear_scale, short_number
-from mgte.evaluate.page.series import legend, series_colors
+from mgte.evaluate.reports.page.elements import Markup, element, joined
+from mgte.evaluate.reports.page.scales import Scale, linear_scale, short_number
+from mgte.evaluate.reports.page.series import legend, series_colors
 
 _WIDTH, _LABELS, _VALUES, _TOP = 960, 290, 64, 8
 _BAR, _GAP, _AXIS = 15, 11, 24

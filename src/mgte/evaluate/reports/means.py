@@ -7,10 +7,10 @@ the published protocol. Loads no torch.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mgte.evaluate.protocols import numbers_beside, protocol_differences
-from mgte.evaluate.published import Benchmark, Place, Published, place_of, publications
 from mgte.evaluate.records import Report, TaskResult
-from mgte.evaluate.report_row import ReportRow, metric_name
+from mgte.evaluate.reports.protocols import numbers_beside, protocol_differences
+from mgte.evaluate.reports.published import Benchmark, Place, Published, place_of, publications
+from mgte.evaluate.reports.row import ReportRow, metric_name
 
 # Results of one part; one of them unless it is a mean itself.
 Parts = Mapping[str, Sequence[TaskResult]]

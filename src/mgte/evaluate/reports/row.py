@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mgte.evaluate.published import Published
 from mgte.evaluate.records import TaskKind, TaskResult
+from mgte.evaluate.reports.published import Published
 
 KIND_TITLES: Mapping[TaskKind, str] = {
     "retrieval": "Retrieval",

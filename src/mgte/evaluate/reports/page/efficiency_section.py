@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from mgte.evaluate.page.bars import Bar, BarGroup, bar_chart
-from mgte.evaluate.page.elements import Markup, element, joined
-from mgte.evaluate.page.points import line_chart
-from mgte.evaluate.page.tables import Cell, number_cell, sortable_table
-from mgte.evaluate.published import all_published, publications
 from mgte.evaluate.records import Report, TaskResult
-from mgte.evaluate.report_row import metric_name
+from mgte.evaluate.reports.page.bars import Bar, BarGroup, bar_chart
+from mgte.evaluate.reports.page.elements import Markup, element, joined
+from mgte.evaluate.reports.page.points import line_chart
+from mgte.evaluate.reports.page.tables import Cell, number_cell, sortable_table
+from mgte.evaluate.reports.published import all_published, publications
+from mgte.evaluate.reports.row import metric_name
 
 # What a result of an efficiency task measured, as its facts tell it, to the fact on the x axis.
 _LINES = {"encoding": ("length", "longest text in tokens"), "search": ("search_width", "width")}

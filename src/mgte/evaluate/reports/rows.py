@@ -7,11 +7,11 @@ Loads no torch.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from mgte.evaluate.protocols import numbers_beside, protocol_differences
-from mgte.evaluate.published import Published, place_of
 from mgte.evaluate.records import Report, TaskKind, TaskResult
-from mgte.evaluate.report_means import mean_rows
-from mgte.evaluate.report_row import ReportRow, metric_name, task_label
+from mgte.evaluate.reports.means import mean_rows
+from mgte.evaluate.reports.protocols import numbers_beside, protocol_differences
+from mgte.evaluate.reports.published import Published, place_of
+from mgte.evaluate.reports.row import ReportRow, metric_name, task_label
 
 
 def report_rows(report: Report) -> tuple[ReportRow, ...]:

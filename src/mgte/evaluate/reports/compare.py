@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mgte.evaluate.records import Report, TaskKind, TaskResult
-from mgte.evaluate.report_facts import own_settings, shared_settings
-from mgte.evaluate.report_row import metric_name, task_label
+from mgte.evaluate.reports.facts import own_settings, shared_settings
+from mgte.evaluate.reports.row import metric_name, task_label
 from mgte.evaluate.significance import PairedTest, paired_test
 
 SIGNIFICANT = 0.05

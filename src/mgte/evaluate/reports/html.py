@@ -2,21 +2,25 @@
 
 from pathlib import Path
 
-from mgte.evaluate.page.bars import Bar, BarGroup, bar_chart
-from mgte.evaluate.page.detail_sections import failure_section, setting_section, worst_section
-from mgte.evaluate.page.document import page_document
-from mgte.evaluate.page.efficiency_section import efficiency_section
-from mgte.evaluate.page.elements import Markup, element, joined
-from mgte.evaluate.page.result_sections import (
+from mgte.evaluate.records import Report, TaskKind
+from mgte.evaluate.reports.page.bars import Bar, BarGroup, bar_chart
+from mgte.evaluate.reports.page.detail_sections import (
+    failure_section,
+    setting_section,
+    worst_section,
+)
+from mgte.evaluate.reports.page.document import page_document
+from mgte.evaluate.reports.page.efficiency_section import efficiency_section
+from mgte.evaluate.reports.page.elements import Markup, element, joined
+from mgte.evaluate.reports.page.result_sections import (
     curve_section,
     is_of_curve,
     kind_section,
     language_section,
     length_section,
 )
-from mgte.evaluate.records import Report, TaskKind
-from mgte.evaluate.report_row import KIND_TITLES, ReportRow, metric_name
-from mgte.evaluate.report_rows import rows_by_kind
+from mgte.evaluate.reports.row import KIND_TITLES, ReportRow, metric_name
+from mgte.evaluate.reports.rows import rows_by_kind
 from mgte.text import replace_text
 
 

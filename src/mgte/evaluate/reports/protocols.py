@@ -6,15 +6,15 @@ Loads no torch.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mgte.evaluate.published import (
+from mgte.evaluate.records import Report, TaskResult
+from mgte.evaluate.reports.published import (
     Place,
     Published,
     publications,
     published_model,
     published_numbers,
 )
-from mgte.evaluate.records import Report, TaskResult
-from mgte.evaluate.report_row import metric_name
+from mgte.evaluate.reports.row import metric_name
 
 # Settings by which a task measures less than all of its data.
 _CUTS = ("max_queries", "max_documents", "max_items", "max_pairs")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from mgte.evaluate.page.elements import Markup, element, joined
+from mgte.evaluate.reports.page.elements import Markup, element, joined
 
 _FOLDER = Path(__file__).parent
 # A page that may load nothing: a text that slipped through could not call home either.

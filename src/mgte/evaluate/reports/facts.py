@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mgte.evaluate.records import Report, TaskResult
-from mgte.evaluate.report_row import task_label
+from mgte.evaluate.reports.row import task_label
 
 _MANY = 12
 

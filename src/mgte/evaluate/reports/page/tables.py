@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mgte.evaluate.page.elements import Markup, element, joined
+from mgte.evaluate.reports.page.elements import Markup, element, joined
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

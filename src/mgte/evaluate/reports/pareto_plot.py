@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mgte.errors import BackendUnavailableError, DataError
-from mgte.evaluate.page.points import Point, pareto_front
-from mgte.evaluate.page.result_sections import curve_points, curve_results
 from mgte.evaluate.records import Report, TaskResult
-from mgte.evaluate.report_row import metric_name
+from mgte.evaluate.reports.page.points import Point, pareto_front
+from mgte.evaluate.reports.page.result_sections import curve_points, curve_results
+from mgte.evaluate.reports.row import metric_name
 
 _COSTS = (("bytes_per_document", "bytes per document"), ("ms_per_query", "ms per query"))
 _INK, _PALE = "#333333", "#bbbbbb"

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from mgte.evaluate.page.bars import Bar, BarGroup, bar_chart
-from mgte.evaluate.page.elements import Markup, element, joined
-from mgte.evaluate.page.points import Point, line_chart, scatter_chart
-from mgte.evaluate.page.tables import Cell, number_cell, sortable_table
 from mgte.evaluate.records import Report, TaskResult
-from mgte.evaluate.report_groups import groups_by_language, groups_by_length, item_lengths
-from mgte.evaluate.report_markdown import difference_text, number_text, value_text
-from mgte.evaluate.report_row import KIND_TITLES, ReportRow, metric_name, task_label
+from mgte.evaluate.reports.groups import groups_by_language, groups_by_length, item_lengths
+from mgte.evaluate.reports.markdown import difference_text, number_text, value_text
+from mgte.evaluate.reports.page.bars import Bar, BarGroup, bar_chart
+from mgte.evaluate.reports.page.elements import Markup, element, joined
+from mgte.evaluate.reports.page.points import Point, line_chart, scatter_chart
+from mgte.evaluate.reports.page.tables import Cell, number_cell, sortable_table
+from mgte.evaluate.reports.row import KIND_TITLES, ReportRow, metric_name, task_label
 
 _HEADER = ("Task", "Variant", "Metric", "Value", "95 % interval", "Items")
 _PUBLISHED = ("Published", "Difference", "Source and protocol")

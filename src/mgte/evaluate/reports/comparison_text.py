@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mgte.evaluate.compare import SIGNIFICANT, ComparedRow, Comparison
-from mgte.evaluate.page.bars import Bar, BarGroup, bar_chart
-from mgte.evaluate.page.document import page_document
-from mgte.evaluate.page.elements import Markup, element, joined
-from mgte.evaluate.page.tables import Cell, number_cell, sortable_table
 from mgte.evaluate.records import TaskKind
-from mgte.evaluate.report_markdown import cell, number_text, table
-from mgte.evaluate.report_row import KIND_TITLES
+from mgte.evaluate.reports.compare import SIGNIFICANT, ComparedRow, Comparison
+from mgte.evaluate.reports.markdown import cell, number_text, table
+from mgte.evaluate.reports.page.bars import Bar, BarGroup, bar_chart
+from mgte.evaluate.reports.page.document import page_document
+from mgte.evaluate.reports.page.elements import Markup, element, joined
+from mgte.evaluate.reports.page.tables import Cell, number_cell, sortable_table
+from mgte.evaluate.reports.row import KIND_TITLES
 from mgte.text import replace_text
 
 _HEADER = (

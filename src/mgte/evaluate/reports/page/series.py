@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from mgte.evaluate.page.elements import Markup, element, joined
+from mgte.evaluate.reports.page.elements import Markup, element, joined
 
 _KNOWN = ("dense", "sparse", "hybrid", "reranked", "bm25")
 _NUM_COLORS = 8

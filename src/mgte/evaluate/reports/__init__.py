@@ -1,0 +1,1 @@
+"""Reports on what was measured: tables, pages and plots, beside published numbers."""
