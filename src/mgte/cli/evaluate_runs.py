@@ -17,8 +17,8 @@ def evaluate_runs(arguments: argparse.Namespace) -> int:
         raise ConfigError("--run: expected one folder in --data, and one --split")
     from mgte.evaluate import read_collection
     from mgte.evaluate.records import Report
-    from mgte.evaluate.run_files import evaluate_run, read_run
     from mgte.evaluate.reports.write import write_reports
+    from mgte.evaluate.run_files import evaluate_run, read_run
     from mgte.evaluate.surroundings import package_versions
 
     split = arguments.split[0]

@@ -1,4 +1,4 @@
-"""WrappedEncoder: a text encoder around another one, like it in all that it does not say itself."""
+"""WrappedEncoder: a text encoder around another one, like it in all that it does not say."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
