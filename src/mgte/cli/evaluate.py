@@ -1,6 +1,7 @@
 """`mgte evaluate`: a model on suites of tasks, or on retrieval collections, beside BM25."""
 
 import argparse
+import os
 from pathlib import Path
 
 from mgte.cli.evaluate_options import add_options
@@ -31,6 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
     """List, compare or measure."""
     from mgte.cli import evaluate_collections, evaluate_runs, evaluate_suites
 
+    if arguments.offline:
+        # What mteb and datasets fetch by themselves is fetched from their caches, too.
+        os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
     if arguments.list is not None:
         return evaluate_suites.list_suites(arguments.list)
     if arguments.compare is not None:

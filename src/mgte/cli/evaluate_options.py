@@ -67,7 +67,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="fields of the tasks that --data makes, such as data.language=de or score=label",
+        help="fields of the tasks of --suite or --data, such as profile=sweep or score=label",
     )
     what.add_argument(
         "--split", nargs="+", default=["test"], help="judgements; a folder without them is an error"
@@ -155,6 +155,11 @@ def _add_retrieval(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--top-k", type=positive, metavar="N", help="(1000)")
     how.add_argument("--rerank-depth", type=positive, metavar="N", help="(100)")
     how.add_argument(
+        "--first-stage",
+        choices=("dense", "sparse", "hybrid", "bm25"),
+        help="ranking that is reranked (hybrid, or dense without sparse weights)",
+    )
+    how.add_argument(
         "--rerank-blend",
         type=float,
         metavar="B",
@@ -200,6 +205,7 @@ def retrieval_config(
         name: getattr(arguments, name)
         for name in ("dim", "top_k", "rerank_depth", "rerank_blend", "max_tokens_per_batch")
     }
+    given["first_stage"] = arguments.first_stage
     given["show_progress"] = arguments.progress
     config = RetrievalConfig().changed(settings or {}).changed(_without_none(given))
     hybrid = {name: getattr(arguments, name) for name in ("sparse_weight", "sparse_scale")}

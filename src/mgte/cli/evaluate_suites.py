@@ -49,6 +49,7 @@ def evaluate_suite(arguments: argparse.Namespace) -> int:
             cache_folder=Path(arguments.cache_dir) if arguments.cache_dir else None,
             save_runs=arguments.save_runs,
             again=arguments.again,
+            offline=arguments.offline,
             show_progress=arguments.progress,
             tell=say,
         ),
@@ -90,10 +91,12 @@ def wanted_suite(arguments: argparse.Namespace) -> "Suite":
         values = {"name": "", "title": "Evaluation", "tasks": entries}
         return from_dict(Suite, values)
     suite = read_suite(arguments.suite)
-    if not of_mteb:
-        return suite.only(names)
-    kept = suite.only(names).tasks if names else ()
-    return from_dict(Suite, to_dict(suite) | {"tasks": [*map(dict, kept), *entries]})
+    chosen = suite.only(names)
+    kept = chosen.tasks if names or not of_mteb else ()
+    changes = parse_assignments(arguments.set)
+    entries = [*(override(entry, changes) for entry in kept), *entries]
+    average = "" if of_mteb else chosen.average
+    return from_dict(Suite, to_dict(chosen) | {"tasks": entries, "average": average})
 
 
 def default_out(model: str, suite: "Suite") -> Path:

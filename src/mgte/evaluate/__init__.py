@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mgte.evaluate.curve import CurveConfig, measure_curve
     from mgte.evaluate.metrics import METRICS, mean_metrics, measure_rankings
     from mgte.evaluate.mteb import MtebCrossEncoder, MtebEncoder, MtebSearch, mteb_model
-    from mgte.evaluate.rankings import HybridConfig, hybrid_ranking, rerank
+    from mgte.evaluate.rankings import hybrid_ranking, rerank
     from mgte.evaluate.records import (
         Failure,
         Report,
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from mgte.evaluate.reports.write import write_reports
     from mgte.evaluate.result import ModeResult, RetrievalResult
     from mgte.evaluate.retrieval import evaluate, evaluate_retrieval
+    from mgte.evaluate.retrieval_config import MODES, HybridConfig, Mode, RetrievalConfig
     from mgte.evaluate.run_files import evaluate_run, read_run, write_qrels, write_run
     from mgte.evaluate.run_suite import RunOptions, run_suite
-    from mgte.evaluate.searches import MODES, Mode, RetrievalConfig
     from mgte.evaluate.significance import PairedTest, bootstrap_interval, paired_test
     from mgte.evaluate.subjects import (
         PairScorer,
@@ -75,7 +75,6 @@ _HOMES = {
     "MtebSearch": "mteb",
     "mteb_model": "mteb",
     "all_published": "reports.published",
-    "HybridConfig": "rankings",
     "hybrid_ranking": "rankings",
     "rerank": "rankings",
     "Failure": "records",
@@ -99,9 +98,10 @@ _HOMES = {
     "write_reports": "reports.write",
     "RunOptions": "run_suite",
     "run_suite": "run_suite",
-    "MODES": "searches",
-    "Mode": "searches",
-    "RetrievalConfig": "searches",
+    "MODES": "retrieval_config",
+    "HybridConfig": "retrieval_config",
+    "Mode": "retrieval_config",
+    "RetrievalConfig": "retrieval_config",
     "PairedTest": "significance",
     "bootstrap_interval": "significance",
     "paired_test": "significance",

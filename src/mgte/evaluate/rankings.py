@@ -1,45 +1,14 @@
 """Rankings from several scores: hybrid of dense and sparse, and the reranked top of a ranking."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mgte.errors import ConfigError
 from mgte.evaluate.collection import Collection
+from mgte.evaluate.retrieval_config import HybridConfig
 from mgte.search import FloatArray, IntArray, Ranking, rank_rows
-
-SparseScale = Literal["raw", "query"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HybridConfig:
-    """How dense and sparse scores become one.
-
-    score = dense + sparse_weight * sparse, over the documents that either search found.
-
-    Attributes:
-        sparse_weight: Factor of the sparse score. mGTE used 0.001 to 0.01 per test, GTE's own
-            code 0.1, its model card 0.3.
-        sparse_scale: "raw" takes sparse scores as they are; "query" divides them by the query's
-            largest one, so that one weight suits models whose weights are of another size.
-        missing: Score of a document that one of the searches did not find: "zero" as mGTE, or
-            "computed" exactly.
-    """
-
-    sparse_weight: float = 0.1
-    sparse_scale: SparseScale = "raw"
-    missing: Literal["zero", "computed"] = "zero"
-
-    def __post_init__(self) -> None:
-        if not np.isfinite(self.sparse_weight):
-            raise ConfigError(f"sparse_weight: got {self.sparse_weight}, expected a finite number")
-        if self.sparse_scale not in ("raw", "query"):
-            raise ConfigError(f"sparse_scale: got {self.sparse_scale!r}, expected 'raw' or 'query'")
-        if self.missing not in ("zero", "computed"):
-            raise ConfigError(f"missing: got {self.missing!r}, expected 'zero' or 'computed'")
 
 
 def without_own(rankings: Sequence[Ranking], collection: Collection, count: int) -> list[Ranking]:

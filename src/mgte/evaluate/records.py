@@ -20,6 +20,8 @@ TaskKind = Literal[
     "bitext",
     "fine_tuning",
     "efficiency",
+    # A mean over tasks of several kinds: a whole benchmark.
+    "average",
 ]
 FORMAT_VERSION = 1
 

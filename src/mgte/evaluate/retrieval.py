@@ -11,14 +11,8 @@ from mgte.evaluate.bm25 import bm25_rankings
 from mgte.evaluate.collection import Collection, read_collection
 from mgte.evaluate.metrics import mean_metrics, measure_rankings
 from mgte.evaluate.result import ModeResult, RetrievalResult
-from mgte.evaluate.searches import (
-    MODES,
-    Mode,
-    Rankings,
-    RetrievalConfig,
-    Search,
-    reranked,
-)
+from mgte.evaluate.retrieval_config import MODES, Mode, RetrievalConfig
+from mgte.evaluate.searches import Rankings, Search, first_stage, reranked
 from mgte.evaluate.subjects.loading import SubjectOptions, load_encoder, load_scorer
 from mgte.evaluate.subjects.own_models import EmbedderSubject, RerankerSubject
 from mgte.evaluate.subjects.subject import PairScorer, TextEncoder
@@ -148,6 +142,7 @@ def search_and_measure(
         DataError: A model gives NaN.
         BackendUnavailableError: pytrec_eval or bm25s is not installed.
     """
+    first = first_stage(config, encoder)
     seconds: Mapping[str, float]
     if encoder is None:
         cut = (0, 0)
@@ -157,6 +152,7 @@ def search_and_measure(
         rankings, seconds = search.run(modes, reranker), search.seconds
         cut = (search.num_documents_cut, search.num_queries_cut)
     settings = asdict(config) | {
+        "first_stage": first,
         "model": None if encoder is None else encoder.name,
         "reranker": None if reranker is None else reranker.name,
         "max_length": None if encoder is None else encoder.max_length,

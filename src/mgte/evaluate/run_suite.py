@@ -15,9 +15,10 @@ from mgte._version import __version__
 from mgte.config import to_dict
 from mgte.errors import ConfigError, DataError, MgteError
 from mgte.evaluate.embedding_cache import CachedEncoder
+from mgte.evaluate.fine_tuning.averages import average_result
 from mgte.evaluate.finished_tasks import read_finished, task_key, write_finished
 from mgte.evaluate.records import Failure, Report, TaskResult
-from mgte.evaluate.searches import MODES, Mode, RetrievalConfig
+from mgte.evaluate.retrieval_config import MODES, Mode, RetrievalConfig
 from mgte.evaluate.subjects.subject import Subject
 from mgte.evaluate.suite import Suite, build_task
 from mgte.evaluate.surroundings import machine_facts, package_versions
@@ -40,6 +41,7 @@ class RunOptions:
         cache_folder: Where they are kept; None means `cache` below the out folder.
         save_runs: Whether rankings of retrieval tasks are written as TREC runs into `OUT/runs`.
         again: Whether finished tasks are measured again.
+        offline: Whether data are looked for on this machine only; None leaves it to HF_HUB_OFFLINE.
         show_progress: Progress bars; None means on a terminal.
         tell: Gets a line of words now and then.
     """
@@ -51,6 +53,7 @@ class RunOptions:
     cache_folder: Path | None = None
     save_runs: bool = False
     again: bool = False
+    offline: bool | None = None
     show_progress: bool | None = None
     tell: Callable[[str], object] = field(default=lambda text: None)
 
@@ -120,6 +123,8 @@ class _Run:
                 bar.set_postfix_str(entry["name"])
                 self._measure(entry, f"[{number}/{len(entries)}] {entry['name']}")
                 bar.update()
+        if self._suite.average:
+            self._add_average(self._suite.average)
 
     def report(self) -> Report:
         """All that was measured so far."""
@@ -147,6 +152,15 @@ class _Run:
             f"cache of vectors: {found:,} of {found + computed:,} texts were there, "
             f"{self._cached.num_bytes / _MIB:,.0f} MiB"
         )
+
+    def _add_average(self, name: str) -> None:
+        try:
+            average = average_result(name, self._results)
+        except MgteError as error:
+            self._failures.append(Failure(task=name, error=_spoken(error)))
+            return
+        self._results.append(average)
+        self._tell(f"{name}: {_summary([average])}")
 
     def _measure(self, entry: Mapping[str, Any], place: str) -> None:
         folder, name = self._out / "tasks", entry["name"]
@@ -219,6 +233,8 @@ def _context(suite: Suite, options: RunOptions, cache_folder: Path, out: Path) -
         cache_folder=cache_folder,
         retrieval=retrieval,
         modes=cast(tuple[Mode, ...], tuple(modes)),
+        again=options.again,
+        offline=options.offline,
         runs_folder=out / "runs" if options.save_runs else None,
     )
 

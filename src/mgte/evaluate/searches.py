@@ -1,18 +1,18 @@
 """Search: every ranking of one collection that was asked for, and how long each part took."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from mgte.config import from_dict, to_dict
 from mgte.errors import ConfigError, DataError
 from mgte.evaluate.bm25 import bm25_rankings
 from mgte.evaluate.collection import Collection
-from mgte.evaluate.rankings import HybridConfig, complete, hybrid_ranking, rerank, without_own
+from mgte.evaluate.rankings import complete, hybrid_ranking, rerank, without_own
+from mgte.evaluate.retrieval_config import Mode, RetrievalConfig
 from mgte.evaluate.subjects.subject import PairScorer, Role, TextEncoder
 from mgte.search import (
     FloatArray,
@@ -25,66 +25,12 @@ from mgte.search import (
 )
 from mgte.vectors import Embeddings, SparseVectors
 
-Mode = Literal["dense", "sparse", "hybrid", "reranked", "bm25"]
-MODES: tuple[Mode, ...] = ("dense", "sparse", "hybrid", "reranked", "bm25")
 Rankings = list[Ranking]
 Pairs = list[tuple[Ranking, Ranking]]
 Value = TypeVar("Value")
 
 _SPARSE_MODES = ("sparse", "hybrid")
 _QUERIES_PER_RERANK = 64
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RetrievalConfig:
-    """How collections are searched.
-
-    Attributes:
-        hybrid: How dense and sparse scores become one.
-        dim: Leading dimensions of the dense vectors; None means all.
-        top_k: Documents that each search finds.
-        rerank_depth: Documents per query that are reranked: the best of the hybrid ranking, or of
-            the dense one where there is no hybrid. Source: mGTE, arXiv 2407.19669, section 4.
-        rerank_blend: Share of the first ranking in the reranked one, 0 to 1; see `rerank`.
-        documents_per_part: Documents whose vectors are held at once; larger collections are
-            searched part by part while they are embedded, with the same results.
-        max_tokens_per_batch: Token budget of one batch; None means what suits the device.
-        show_progress: Progress bars; None means on a terminal, for long work.
-    """
-
-    hybrid: HybridConfig = field(default_factory=HybridConfig)
-    dim: int | None = None
-    top_k: int = 1000
-    rerank_depth: int = 100
-    rerank_blend: float = 0.0
-    documents_per_part: int = 500_000
-    max_tokens_per_batch: int | None = None
-    show_progress: bool | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("top_k", "rerank_depth", "documents_per_part"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: got {getattr(self, name)}, expected at least 1")
-        if not 0.0 <= self.rerank_blend <= 1.0:
-            raise ConfigError(f"rerank_blend: got {self.rerank_blend}, expected 0 to 1")
-
-    def changed(self, changes: Mapping[str, Any]) -> "RetrievalConfig":
-        """The same with some fields changed, also single ones of `hybrid`.
-
-        Args:
-            changes: Plain values of fields.
-
-        Returns:
-            The new record.
-
-        Raises:
-            ConfigError: A field is unknown or its value wrong.
-        """
-        values = to_dict(self)
-        for name, value in changes.items():
-            is_record = isinstance(value, Mapping) and isinstance(values.get(name), dict)
-            values[name] = values[name] | dict(value) if is_record else value
-        return from_dict(RetrievalConfig, values, "retrieval")
 
 
 class Search:
@@ -126,20 +72,20 @@ class Search:
         """
         found: dict[Mode, Rankings] = {}
         top_k = self._config.top_k
-        if "bm25" in wanted:
+        first = first_stage(self._config, self._encoder)
+        needed = {*wanted, first} if "reranked" in wanted else {*wanted}
+        if "bm25" in needed:
             found["bm25"] = self._timed("bm25", lambda: bm25_rankings(self._collection, top_k))
-        if set(wanted) - {"bm25"}:
-            found |= self._by_vectors(wanted)
+        if needed - {"bm25", "reranked"}:
+            found |= self._by_vectors(is_sparse=bool({*_SPARSE_MODES} & needed))
         if "reranked" in wanted and reranker is not None:
-            first = found["hybrid"] if "hybrid" in found else found["dense"]
+            best = found[first]
             found["reranked"] = self._timed(
-                "rerank", lambda: reranked(first, self._collection, reranker, self._config)
+                "rerank", lambda: reranked(best, self._collection, reranker, self._config)
             )
         return {mode: rankings for mode, rankings in found.items() if mode in wanted}
 
-    def _by_vectors(self, wanted: Sequence[Mode]) -> dict[Mode, Rankings]:
-        # A reranker that stands on a model with sparse weights reranks its hybrid ranking.
-        is_sparse = self._encoder.has_sparse and bool({*_SPARSE_MODES, "reranked"} & {*wanted})
+    def _by_vectors(self, *, is_sparse: bool) -> dict[Mode, Rankings]:
         is_large = len(self._collection.documents) > self._config.documents_per_part
         search = self._search_in_parts if is_large else self._search_at_once
         found, pairs = search(sparse=is_sparse)
@@ -237,6 +183,29 @@ class Search:
         value = work()
         self.seconds[name] = time.perf_counter() - began
         return value
+
+
+def first_stage(config: RetrievalConfig, encoder: TextEncoder | None) -> Mode:
+    """The ranking whose best documents are reranked.
+
+    Args:
+        config: What was asked for.
+        encoder: The model; None without one.
+
+    Returns:
+        A mode that the model can.
+
+    Raises:
+        ConfigError: It cannot what was asked for.
+    """
+    asked = config.first_stage
+    if encoder is None:
+        if asked not in ("", "bm25"):
+            raise ConfigError(f"first_stage: got {asked!r} without an embedding model")
+        return "bm25"
+    if asked in _SPARSE_MODES and not encoder.has_sparse:
+        raise ConfigError(f"first_stage: {asked!r} needs a model with sparse token weights")
+    return asked or ("hybrid" if encoder.has_sparse else "dense")
 
 
 def reranked(

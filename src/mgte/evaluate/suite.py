@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from mgte.config import from_dict, read_yaml
 from mgte.errors import ConfigError
@@ -64,6 +64,7 @@ class Suite:
         title: What it is, in a line.
         description: Protocol, sizes, sources: what a reader of its numbers must know.
         settings: What the tasks share.
+        average: Average over the results, "glue-average" or "xtreme-r-average"; "" for none.
         tasks: One mapping per task, with `kind`, `name` and the fields of its kind's record.
     """
 
@@ -71,6 +72,7 @@ class Suite:
     title: str
     description: str = ""
     settings: SuiteSettings = field(default_factory=SuiteSettings)
+    average: Literal["", "glue-average", "xtreme-r-average"] = ""
     tasks: tuple[Mapping[str, Any], ...]
 
     def __post_init__(self) -> None:
@@ -95,7 +97,7 @@ class Suite:
             names: Names of tasks, or kinds; empty means all.
 
         Returns:
-            The smaller suite.
+            The smaller suite; it has no average unless all tasks are there.
 
         Raises:
             ConfigError: The suite has no such task.
@@ -111,7 +113,9 @@ class Suite:
                 hint=f"mgte evaluate --list {self.name}",
             )
         kept = [entry for entry in self.tasks if {entry["name"], entry["kind"]} & {*names}]
-        return replace(self, tasks=tuple(kept))
+        # An average over fewer tasks would be another one.
+        average = self.average if len(kept) == len(self.tasks) else ""
+        return replace(self, tasks=tuple(kept), average=average)
 
 
 def suite_names() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from mgte.evaluate.collection import Collection, read_collection
 from mgte.evaluate.metrics import mean_metrics, measure_rankings
 from mgte.evaluate.rankings import rerank
 from mgte.evaluate.retrieval import evaluate_retrieval
-from mgte.evaluate.searches import RetrievalConfig
+from mgte.evaluate.retrieval_config import RetrievalConfig
 
 if TYPE_CHECKING:
     from mgte.train import Stage

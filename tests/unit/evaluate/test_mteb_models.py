@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mgte.errors import ConfigError, DataError
-from mgte.evaluate.searches import RetrievalConfig
+from mgte.evaluate.retrieval_config import RetrievalConfig
 from mgte.inference import Embedder, Reranker
 
 pytest.importorskip("mteb")
@@ -29,7 +29,7 @@ from tests.unit.evaluate.mteb_tasks import FOREIGN_WARNINGS
 from mgte.evaluate.mteb import mteb_model
 from mgte.evaluate.mteb.model_meta import hub_commit, organised_name
 from mgte.evaluate.mteb.mteb_calls import document_texts, find_prompt, query_texts
-from mgte.evaluate.rankings import HybridConfig
+from mgte.evaluate.retrieval_config import HybridConfig
 
 pytestmark = [pytest.mark.filterwarnings(warning) for warning in FOREIGN_WARNINGS]
 SEARCHES = (MockRetrievalTask, MockInstructionRetrieval, MockRetrievalDialogTask)

@@ -9,10 +9,9 @@ import pytest
 
 from mgte.errors import ConfigError, DataError
 from mgte.evaluate.collection import read_collection
-from mgte.evaluate.rankings import HybridConfig
 from mgte.evaluate.retrieval import evaluate_retrieval
-from mgte.evaluate.run_suite import run_suite
-from mgte.evaluate.searches import RetrievalConfig
+from mgte.evaluate.retrieval_config import HybridConfig, RetrievalConfig
+from mgte.evaluate.run_suite import RunOptions, run_suite
 from mgte.evaluate.subjects import EmbedderSubject, RerankerSubject, Subject
 from mgte.evaluate.suite import Suite, build_task, read_suite
 from mgte.evaluate.tasks import TaskContext
@@ -210,6 +209,11 @@ def test_a_suite_runs_and_resumes(register, beir_folder, subject, tmp_path) -> N
     again = run_suite(suite, subject, tmp_path / "out", root=tmp_path)
     assert again.results == first.results
     assert kind.num_loads == 1
+    options = RunOptions(again=True)
+    anew = run_suite(suite, subject, tmp_path / "out", root=tmp_path, options=options)
+    assert [result.main for result in anew.results] == [result.main for result in first.results]
+    assert kind.num_loads == 2
+    assert [result.kind for result in first.results[2:]] == ["average", "retrieval"]
 
 
 def test_tasks_made_of_tasks_are_one(register, beir_folder, subject, context) -> None:

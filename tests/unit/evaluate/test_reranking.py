@@ -9,6 +9,7 @@ from tests.unit.evaluate.text_folders import write_jsonl
 
 from mgte.config import from_dict
 from mgte.errors import ConfigError, DataError
+from mgte.evaluate.retrieval_config import HybridConfig, RetrievalConfig
 from mgte.evaluate.subjects import Subject
 from mgte.evaluate.tasks.reranking import RerankingConfig, RerankingTask, ranking_values
 from mgte.evaluate.tasks.task import TaskContext
@@ -80,13 +81,13 @@ def test_metrics_are_the_literal_ones():
 def test_every_similarity_of_the_subject_is_a_variant(folder):
     subject = Subject(encoder=HashEncoder(), reranker=WordScorer())
     results = make_task(folder).run(subject, TaskContext())
-    assert [result.variant for result in results] == ["dense", "sparse", "reranked"]
+    assert [result.variant for result in results] == ["dense", "sparse", "hybrid", "reranked"]
     assert len({result.dataset_hash for result in results}) == 1
     for result in results:
         assert result.main_metric == "map" and result.num_items == 3
         assert np.mean(list(result.per_item.values())) == pytest.approx(result.main)
         assert result.facts["num_candidates"] == 8 and result.facts["num_relevant"] == 3
-    dense, _, reranked = results
+    dense, *_, reranked = results
     assert dense.facts["num_texts"] == 3 + 8
     # Words that are shared: the first two queries are answered, the third is not.
     assert [reranked.per_item[str(n)] for n in (1, 2, 3)] == [1.0, 1.0, 0.5]
@@ -105,6 +106,25 @@ def test_dense_scores_are_products_of_query_and_document(folder):
         documents = encoder.encode(row["document"], role="document").dense
         right.append(float(np.argmax(documents @ query) == row["grade"]))
     assert [result.per_item[str(n)] for n in (1, 2, 3)] == right
+
+
+@pytest.mark.parametrize("scale", ["raw", "query"])
+def test_hybrid_scores_are_dense_plus_weighted_sparse(folder, scale):
+    encoder, weight = HashEncoder(), 0.7
+    context = TaskContext(
+        modes=("hybrid",),
+        retrieval=RetrievalConfig(hybrid=HybridConfig(sparse_weight=weight, sparse_scale=scale)),
+    )
+    (result,) = make_task(folder).run(Subject(encoder=encoder), context)
+    for number, row in enumerate(ROWS, start=1):
+        query = encoder.encode([row["query"]], role="query", sparse=True)
+        documents = encoder.encode(row["document"], role="document", sparse=True)
+        sparse = query.sparse.take([0] * len(documents)).dot_rows(documents.sparse)
+        if scale == "query":
+            sparse = sparse / max(float(sparse.max()), 1e-9)
+        scores = documents.dense @ query.dense[0] + weight * sparse
+        place = 1 + int((scores > scores[row["grade"]]).sum())
+        assert result.per_item[str(number)] == pytest.approx(1 / place)
 
 
 def test_modes_of_the_run_choose_variants(folder):

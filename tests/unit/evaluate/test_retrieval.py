@@ -176,3 +176,30 @@ def test_published_figure_of_minilm(shared) -> None:
         pytest.skip("no ir_cranfield in the shared folder")
     result = mgte.evaluate("all-minilm-l6-v2", shared / "data" / "ir_cranfield")
     assert result.metrics["dense"] == pytest.approx(0.382, abs=0.002)
+
+
+def test_the_first_stage_is_what_was_asked_for(
+    beir_folder, hybrid_folder, dense_folder, reranker_folder
+) -> None:
+    embedder, reranker = Embedder.load(str(hybrid_folder)), Reranker.load(str(reranker_folder))
+    everything = evaluate_retrieval(
+        embedder, beir_folder, modes=("dense", "sparse", "hybrid", "bm25")
+    )
+    for stage in ("dense", "sparse", "hybrid", "bm25", ""):
+        # A blend of 1 keeps the first stage's order, so the reranked ranking shows which it was.
+        config = RetrievalConfig(first_stage=stage, rerank_blend=1.0)
+        result = evaluate_retrieval(
+            embedder, beir_folder, reranker=reranker, modes=("reranked",), config=config
+        )
+        expected = stage or "hybrid"
+        assert result.modes["reranked"] == everything.modes[expected]
+        assert result.settings["first_stage"] == expected
+    dense = Embedder.load(str(dense_folder))
+    with pytest.raises(ConfigError, match="first_stage: 'hybrid' needs a model with sparse"):
+        evaluate_retrieval(
+            dense,
+            beir_folder,
+            reranker=reranker,
+            modes=("reranked",),
+            config=RetrievalConfig(first_stage="hybrid"),
+        )

@@ -2,19 +2,22 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from tests.unit.evaluate.conftest import write_folder
 from tests.unit.evaluate.fake_encoders import HashEncoder, NanEncoder, WordScorer
 
 from mgte.config import from_dict
-from mgte.errors import ConfigError
-from mgte.evaluate.records import read_report
+from mgte.errors import ConfigError, DataError
+from mgte.evaluate.fine_tuning import GLUE_TASKS
+from mgte.evaluate.records import TaskResult, read_report
+from mgte.evaluate.reports.rows import report_rows
 from mgte.evaluate.retrieval import evaluate_retrieval
+from mgte.evaluate.retrieval_config import RetrievalConfig
 from mgte.evaluate.run_suite import RunOptions, run_suite
-from mgte.evaluate.searches import RetrievalConfig
 from mgte.evaluate.subjects import Subject
-from mgte.evaluate.suite import Suite
+from mgte.evaluate.suite import Suite, read_suite
 
 
 def suite_of(*entries, **settings) -> Suite:
@@ -180,3 +183,48 @@ def test_a_reranker_alone_reranks_what_bm25_finds(tmp_path, beir_folder) -> None
     assert alone["bm25"].metrics == beside["bm25"].metrics
     # "the moon and the tide" shares most words with the document that it is about.
     assert alone["reranked"].per_item["q1"] == 1.0
+
+
+class GlueTask:
+    """Gives a fixed number for one task of GLUE."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def run(self, subject, context) -> list[TaskResult]:
+        if self.name == "broken":
+            raise DataError("broken: no data")
+        wanted = next(task for task in GLUE_TASKS if task.task == self.name)
+        return [
+            TaskResult(
+                task=self.name,
+                kind="fine_tuning",
+                main_metric=wanted.metric,
+                metrics={wanted.metric: 0.75},
+                num_items=1,
+                subset=wanted.subset or "",
+                facts={"profile": "paper"},
+            )
+        ]
+
+
+def test_the_average_of_a_benchmark_stands_beside_the_published_one(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("mgte.evaluate.run_suite.build_task", lambda e, root: GlueTask(e["name"]))
+    suite = read_suite("glue")
+    subject = Subject(encoder=HashEncoder(name="gte-multilingual-mlm-base"))
+    report, told = run(suite, subject, tmp_path / "out", tmp_path)
+    assert report.failures == ()
+    average = report.results[-1]
+    assert (average.task, average.kind, average.main) == ("glue-average", "average", 0.75)
+    assert told[-1] == "glue-average: average 0.7500"
+    row = report_rows(report)[-1]
+    assert (row.kind, row.published.value) == ("average", 0.8347)
+    assert row.difference == pytest.approx(0.75 - 0.8347)
+    fewer, _ = run(suite.only(["CoLA"]), subject, tmp_path / "fewer", tmp_path)
+    assert [result.task for result in fewer.results] == ["CoLA"]
+    tasks = [
+        {**entry, "name": "broken"} if entry["name"] == "QQP" else entry for entry in suite.tasks
+    ]
+    broken, _ = run(replace(suite, tasks=tuple(tasks)), subject, tmp_path / "broken", tmp_path)
+    assert [failure.task for failure in broken.failures] == ["broken", "glue-average"]
+    assert "no result of 'QQP', expected all of 8" in broken.failures[1].error

@@ -7,7 +7,7 @@ from tests.unit.evaluate.fake_encoders import HashEncoder
 
 from mgte.errors import BackendUnavailableError, ConfigError, DataError
 from mgte.evaluate.retrieval import evaluate_retrieval
-from mgte.evaluate.searches import RetrievalConfig
+from mgte.evaluate.retrieval_config import RetrievalConfig
 from mgte.evaluate.subjects import (
     EmbedderSubject,
     RerankerSubject,

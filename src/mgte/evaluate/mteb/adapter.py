@@ -6,7 +6,7 @@ from pathlib import Path
 from mgte.evaluate.mteb.cross_encoder import MtebCrossEncoder
 from mgte.evaluate.mteb.encoder import MtebEncoder
 from mgte.evaluate.mteb.search import MtebSearch, MtebVariant
-from mgte.evaluate.searches import RetrievalConfig
+from mgte.evaluate.retrieval_config import RetrievalConfig
 from mgte.evaluate.subjects import EmbedderSubject, PairScorer, RerankerSubject, Subject
 from mgte.inference import Embedder, Reranker
 from mgte.store import open_model

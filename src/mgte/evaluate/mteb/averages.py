@@ -51,8 +51,7 @@ def benchmark_averages(
         MEAN_TASK: _mean([value for values in by_type.values() for value in values]),
         MEAN_TYPE: _mean(list(means.values())),
     }
-    # A mean over kinds is of no kind; it stands with what benchmarks of retrieval models lead with.
-    records = [_record(name, "retrieval", "", overall, len(tasks), settings)]
+    records = [_record(name, "average", "", overall, len(tasks), settings)]
     records += [
         _record(name, kind_of(of), of, {MEAN_TASK: mean}, len(by_type[of]), settings)
         for of, mean in means.items()

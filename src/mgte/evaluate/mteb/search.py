@@ -13,8 +13,8 @@ from mgte.evaluate.mteb.encoder import checked_width, differences, prompts_of_ta
 from mgte.evaluate.mteb.model_meta import ModelFacts, ModelType, make_model_meta
 from mgte.evaluate.mteb.mteb_calls import document_texts, query_texts
 from mgte.evaluate.mteb.task_encoder import TaskEncoder
-from mgte.evaluate.rankings import HybridConfig
-from mgte.evaluate.searches import RetrievalConfig, Search
+from mgte.evaluate.retrieval_config import HybridConfig, RetrievalConfig
+from mgte.evaluate.searches import Search
 from mgte.evaluate.subjects import Subject, TextEncoder
 from mgte.search import FloatArray, InvertedLists, TextVectors, encode_texts
 from mgte.text import Document, Query

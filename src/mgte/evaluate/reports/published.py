@@ -212,7 +212,7 @@ def place_of(result: TaskResult) -> Place | None:
     keys = [result.task + subset] if subset else [result.task + result.language, result.task]
     for key in map(_folded, keys):
         place = places.get(key)
-        if place and benchmarks[place.benchmark].kind in ("", result.kind):
+        if place and (_is_whole(result, place) or _is_of_kind(result, benchmarks[place.benchmark])):
             return place
     # A language of many is no mean over them: it is a member of its part, or has no place.
     whole = places.get(_folded(result.task))
@@ -220,8 +220,17 @@ def place_of(result: TaskResult) -> Place | None:
         return None
     benchmark = benchmarks[whole.benchmark]
     is_mean = whole.part in benchmark.parts and benchmark.parts[whole.part].num_subsets > 0
-    is_member = is_mean and benchmark.kind in ("", result.kind)
+    is_member = is_mean and _is_of_kind(result, benchmark)
     return replace(whole, member=subset) if is_member else None
+
+
+def _is_whole(result: TaskResult, place: Place) -> bool:
+    """Whether an average stands for a benchmark, whose tasks may be of one kind."""
+    return result.kind == "average" and not place.part
+
+
+def _is_of_kind(result: TaskResult, benchmark: Benchmark) -> bool:
+    return benchmark.kind in ("", result.kind)
 
 
 def published_numbers(model: str, variant: str, place: Place) -> tuple[Published, ...]:

@@ -16,6 +16,7 @@ KIND_TITLES: Mapping[TaskKind, str] = {
     "bitext": "Translations",
     "fine_tuning": "Fine-tuning",
     "efficiency": "Efficiency",
+    "average": "Whole benchmarks",
 }
 _METRIC_NAMES = {
     "ndcg_at_10": "nDCG@10",

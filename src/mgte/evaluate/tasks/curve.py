@@ -92,7 +92,7 @@ class CurveTask:
             BackendUnavailableError: pytrec_eval is not installed.
         """
         encoder = subject.wanted_encoder(self.name)
-        collection = self._read(context.seed)
+        collection = self._read(context)
         return measure_curve(
             encoder,
             collection,
@@ -102,16 +102,16 @@ class CurveTask:
             dataset_hash=collection_hash(collection),
         )
 
-    def _read(self, seed: int) -> Collection:
+    def _read(self, context: TaskContext) -> Collection:
         config = self._config
         if config.collection is not None:
-            files = DatasetFiles(self._root)
-            return load_collection(config.collection, files, name=self.name, seed=seed)
+            files = DatasetFiles(self._root, offline=context.offline)
+            return load_collection(config.collection, files, name=self.name, seed=context.seed)
         return read_collection(
             existing_path(self._root, config.data, self.name),
             split=config.split,
             max_queries=config.max_queries,
             max_documents=config.max_documents,
             own_documents=config.own_documents,
-            seed=seed,
+            seed=context.seed,
         )

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from mgte.evaluate.collection import Collection
 from mgte.evaluate.metrics import mean_metrics
 from mgte.evaluate.result import ModeResult, RetrievalResult
-from mgte.evaluate.searches import Mode, Rankings
+from mgte.evaluate.retrieval_config import Mode
+from mgte.evaluate.searches import Rankings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

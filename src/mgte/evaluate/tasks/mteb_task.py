@@ -18,7 +18,7 @@ from mgte.evaluate.tasks.task import TaskContext
 
 if TYPE_CHECKING:
     from mgte.evaluate.mteb.adapter import MtebModel
-    from mgte.evaluate.searches import Mode
+    from mgte.evaluate.retrieval_config import Mode
 
 PREFIX = "mteb:"
 _KEY_DIGITS = 12
@@ -111,7 +111,7 @@ class MtebTask:
     def kind(self) -> TaskKind:
         """Our kind of its type."""
         if self._config.average:
-            return "retrieval"
+            return "average"
         return kind_of(self._config.type or str(self._find().metadata.type))
 
     def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
@@ -203,7 +203,7 @@ class MtebTask:
         kept = None
         if cache is not None:
             kept = cache.load_task_result(task.metadata.name, model.mteb_model_meta)
-        is_whole = kept is not None and not kept.get_missing_evaluations(task)
+        is_whole = not context.again and kept is not None and not kept.get_missing_evaluations(task)
         if not is_whole and not task.is_aggregate:
             _load_data(task, self.name)
         shows = bool(context.show_progress)
@@ -214,7 +214,7 @@ class MtebTask:
                 co2_tracker=False,
                 cache=cache,
                 encode_kwargs={"batch_size": 256, "show_progress_bar": shows},
-                overwrite_strategy="only-missing",
+                overwrite_strategy="always" if context.again else "only-missing",
                 show_progress_bar=shows,
             )
         except MgteError:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mgte.errors import ConfigError, DataError
 from mgte.evaluate.metrics import measure_rankings
 from mgte.evaluate.records import TaskKind, TaskResult, WorstItem
+from mgte.evaluate.retrieval_config import HybridConfig
 from mgte.evaluate.significance import bootstrap_interval
 from mgte.evaluate.subjects.subject import PairScorer, Subject, TextEncoder
 from mgte.evaluate.tasks.task import TaskContext
@@ -32,8 +33,8 @@ from mgte.evaluate.text_data import (
 )
 from mgte.vectors import Embeddings
 
-Variant = Literal["dense", "sparse", "reranked"]
-VARIANTS: tuple[Variant, ...] = ("dense", "sparse", "reranked")
+Variant = Literal["dense", "sparse", "hybrid", "reranked"]
+VARIANTS: tuple[Variant, ...] = ("dense", "sparse", "hybrid", "reranked")
 Scores = NDArray[np.float64]
 _RANKED = ("map", "mrr_at_10", "ndcg_at_10")
 
@@ -67,9 +68,9 @@ class RerankingConfig:
 class RerankingTask:
     """Rankings of the candidates of each query, by every similarity that the subject has.
 
-    "dense" and "sparse" compare vectors, "reranked" scores pairs. Equal scores are ranked in an
-    order that knows nothing of the grades. Queries of which all candidates, or none, are relevant
-    are left out, as no ranking of them is better than another.
+    "dense" and "sparse" compare vectors, "hybrid" adds both scores, "reranked" scores pairs. Equal
+    scores are ranked in an order that knows nothing of the grades. Queries of which all candidates,
+    or none, are relevant are left out, as no ranking of them is better than another.
 
     Args:
         config: Settings.
@@ -95,7 +96,7 @@ class RerankingTask:
 
         Args:
             subject: What is measured.
-            context: How; of its modes, "dense", "sparse" and "reranked" count here.
+            context: How; of its modes, all but "bm25" count here.
 
         Returns:
             One result per subset and variant.
@@ -113,9 +114,11 @@ class RerankingTask:
         ]
 
     def _variants(self, subject: Subject, context: TaskContext) -> list[Variant]:
+        has_sparse = subject.encoder is not None and subject.encoder.has_sparse
         able: dict[Variant, bool] = {
             "dense": subject.encoder is not None,
-            "sparse": subject.encoder is not None and subject.encoder.has_sparse,
+            "sparse": has_sparse,
+            "hybrid": has_sparse,
             "reranked": subject.reranker is not None,
         }
         found = [v for v in VARIANTS if able[v] and (not context.modes or v in context.modes)]
@@ -151,7 +154,9 @@ class RerankingTask:
             "num_relevant": sum(grade > 0 for item in lists for grade in item.grades),
         }
         results = []
-        for variant, scores, seconds, facts in _scored(lists, subject, variants):
+        for variant, scores, seconds, facts in _scored(
+            lists, subject, variants, context.retrieval.hybrid
+        ):
             per_query = ranking_values(lists, scores)
             main = [values[config.main_metric] for values in per_query]
             results.append(
@@ -217,12 +222,15 @@ _Found = tuple[Variant, list[Scores], Mapping[str, float], Mapping[str, int]]
 
 
 def _scored(
-    lists: Sequence[CandidateList], subject: Subject, variants: Sequence[Variant]
+    lists: Sequence[CandidateList],
+    subject: Subject,
+    variants: Sequence[Variant],
+    hybrid: HybridConfig,
 ) -> list[_Found]:
     """Scores of all candidates by variant, with the time that they took."""
     found: list[_Found] = []
-    if subject.encoder is not None and {"dense", "sparse"} & {*variants}:
-        found += _by_vectors(lists, subject.encoder, variants)
+    if subject.encoder is not None and {*variants} - {"reranked"}:
+        found += _by_vectors(lists, subject.encoder, variants, hybrid)
     if subject.reranker is not None and "reranked" in variants:
         seconds: dict[str, float] = {}
         with timed(seconds, "rerank"):
@@ -232,10 +240,13 @@ def _scored(
 
 
 def _by_vectors(
-    lists: Sequence[CandidateList], encoder: TextEncoder, variants: Sequence[Variant]
+    lists: Sequence[CandidateList],
+    encoder: TextEncoder,
+    variants: Sequence[Variant],
+    hybrid: HybridConfig,
 ) -> list[_Found]:
     seconds: dict[str, float] = {}
-    is_sparse = "sparse" in variants
+    is_sparse = bool({"sparse", "hybrid"} & {*variants})
     texts = [text for item in lists for text in item.documents]
     distinct = {text: row for row, text in enumerate(dict.fromkeys(texts))}
     with timed(seconds, "embed"):
@@ -248,16 +259,34 @@ def _by_vectors(
         "num_texts": len(queries) + len(documents),
         "num_truncated": int(queries.is_truncated.sum() + documents.is_truncated.sum()),
     }
-    found: list[_Found] = []
-    for variant in ("dense", "sparse"):
-        if variant in variants:
-            own = dict(seconds)
-            with timed(own, "score"):
-                scores = _compared(queries, documents, owners, places, variant)
-            if not np.isfinite(scores).all():
-                raise DataError(f"{encoder.name}: gave NaN or infinity, expected numbers")
-            found.append((variant, np.split(scores, ends), own, facts))
-    return found
+    scores: dict[Variant, list[Scores]] = {}
+    spent: dict[Variant, dict[str, float]] = {}
+    singles: tuple[Variant, ...] = ("dense", "sparse") if is_sparse else ("dense",)
+    for variant in singles:
+        spent[variant] = dict(seconds)
+        with timed(spent[variant], "score"):
+            values = _compared(queries, documents, owners, places, variant)
+        if not np.isfinite(values).all():
+            raise DataError(f"{encoder.name}: gave NaN or infinity, expected numbers")
+        scores[variant] = np.split(values, ends)
+    if "hybrid" in variants:
+        spent["hybrid"] = {
+            "embed": seconds["embed"],
+            "score": spent["dense"]["score"] + spent["sparse"]["score"],
+        }
+        scores["hybrid"] = [
+            _added(dense, sparse, hybrid)
+            for dense, sparse in zip(scores["dense"], scores["sparse"], strict=True)
+        ]
+    return [(v, scores[v], spent[v], facts) for v in scores if v in variants]
+
+
+def _added(dense: Scores, sparse: Scores, config: HybridConfig) -> Scores:
+    """Hybrid scores of the candidates of one query, all of which both searches know."""
+    largest = float(sparse.max())
+    if config.sparse_scale == "query" and largest > 0.0:
+        sparse = sparse / largest
+    return dense + config.sparse_weight * sparse
 
 
 def _compared(

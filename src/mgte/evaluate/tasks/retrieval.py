@@ -20,8 +20,9 @@ from mgte.evaluate.metrics import MAIN_METRIC, METRICS
 from mgte.evaluate.records import TaskKind, TaskResult, WorstItem
 from mgte.evaluate.result import ModeResult, RetrievalResult
 from mgte.evaluate.retrieval import search_and_measure
+from mgte.evaluate.retrieval_config import MODES, Mode, RetrievalConfig
 from mgte.evaluate.run_files import run_of_rankings, write_run
-from mgte.evaluate.searches import MODES, Mode, Rankings, RetrievalConfig
+from mgte.evaluate.searches import Rankings
 from mgte.evaluate.significance import bootstrap_interval
 from mgte.evaluate.subjects.subject import PairScorer, Subject, TextEncoder
 from mgte.evaluate.tasks.data_paths import existing_path
@@ -122,7 +123,7 @@ class RetrievalTask:
             self._config.modes or context.modes, subject.encoder, subject.reranker
         )
         measured: list[TaskResult] = []
-        for collection, subset in self._collections(context.seed):
+        for collection, subset in self._collections(context):
             measured += measure_collection(
                 collection,
                 subject,
@@ -137,7 +138,7 @@ class RetrievalTask:
             measured += mean_over_subsets(measured, seed=context.seed)
         return measured
 
-    def _collections(self, seed: int) -> Iterator[tuple[Collection, str]]:
+    def _collections(self, context: TaskContext) -> Iterator[tuple[Collection, str]]:
         """Collections with the names of their subsets, read one after the other."""
         config = self._config
         if config.collection is None:
@@ -148,11 +149,11 @@ class RetrievalTask:
                 max_documents=config.max_documents,
                 document_ids=config.document_ids,
                 own_documents=config.own_documents,
-                seed=seed,
+                seed=context.seed,
             )
             yield collection, ""
             return
-        files = DatasetFiles(self._root)
+        files, seed = DatasetFiles(self._root, offline=context.offline), context.seed
         published = config.collection
         # A task that is one subset is called after it; one of several tells them apart.
         if published.joint_subsets:

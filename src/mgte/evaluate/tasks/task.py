@@ -2,20 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from mgte.evaluate.records import TaskKind, TaskResult
+from mgte.evaluate.retrieval_config import Mode, RetrievalConfig
 from mgte.evaluate.subjects.subject import Subject
-
-if TYPE_CHECKING:
-    from mgte.evaluate.searches import Mode, RetrievalConfig
-
-
-def _default_retrieval() -> "RetrievalConfig":
-    # The search loads torch, which listing tasks should not cost.
-    from mgte.evaluate.searches import RetrievalConfig
-
-    return RetrievalConfig()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,14 +20,18 @@ class TaskContext:
         retrieval: How collections are searched.
         modes: Ways of ranking; empty means all that the subject can, and BM25 where it is
             installed.
+        again: Whether what tasks keep by themselves is measured again.
+        offline: Whether data are looked for on this machine only; None leaves it to HF_HUB_OFFLINE.
         runs_folder: Where retrieval tasks write their rankings as TREC runs; None for nowhere.
     """
 
     seed: int = 0
     show_progress: bool | None = None
     cache_folder: Path | None = None
-    retrieval: "RetrievalConfig" = field(default_factory=_default_retrieval)
-    modes: "tuple[Mode, ...]" = ()
+    retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
+    modes: tuple[Mode, ...] = ()
+    again: bool = False
+    offline: bool | None = None
     runs_folder: Path | None = None
 
 
