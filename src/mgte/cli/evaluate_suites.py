@@ -25,9 +25,14 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._@+-]+")
 def evaluate_suite(arguments: argparse.Namespace) -> int:
     """Measure a model on a suite and print one row per result."""
     from mgte.evaluate.run_suite import RunOptions, run_suite
+    from mgte.evaluate.suite import build_task
     from mgte.evaluate.tasks.data_paths import data_root
 
     suite = wanted_suite(arguments)
+    if arguments.set:
+        # A key that is wrong for one task is told once, before a model is loaded.
+        for entry in suite.tasks:
+            build_task(entry, Path())
     if arguments.out and Path(arguments.out).suffix in _FILES:
         raise ConfigError(f"--out: got the file {arguments.out}, expected a folder for the report")
     root = Path(Path.cwd().anchor) if arguments.data else data_root(arguments.data_root)
