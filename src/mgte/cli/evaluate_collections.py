@@ -89,9 +89,13 @@ def measure(
         own_documents=arguments.own_documents,
         seed=arguments.seed or 0,
     )
-    possible: list[Mode] = ["dense", "bm25"]
+    possible: list[Mode] = ["bm25"]
+    if encoder.has_dense:
+        possible += ["dense"]
     if encoder.has_sparse:
-        possible += ["sparse", "hybrid"]
+        possible += ["sparse"]
+    if encoder.has_dense and encoder.has_sparse:
+        possible += ["hybrid"]
     if subject.reranker is not None:
         possible += ["reranked"]
     return evaluate_retrieval(

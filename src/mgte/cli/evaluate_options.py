@@ -157,7 +157,7 @@ def _add_retrieval(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--first-stage",
         choices=("dense", "sparse", "hybrid", "bm25"),
-        help="ranking that is reranked (hybrid, or dense without sparse weights)",
+        help="ranking that is reranked (hybrid, or what the model has of dense and sparse)",
     )
     how.add_argument(
         "--rerank-blend",

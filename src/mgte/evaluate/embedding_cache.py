@@ -77,6 +77,8 @@ class CachedEncoder(WrappedEncoder):
         """
         if not texts:
             return self.encoder.encode(texts, role=role, sparse=sparse)
+        # A model without dense vectors gives the same, whatever it is asked for.
+        sparse = sparse or not self.has_dense
         shelf = self._shelf(f"{role}-sparse" if sparse else role)
         text_of_key = {_key(text): text for text in texts}
         missing = {key: text for key, text in text_of_key.items() if key not in shelf.places}

@@ -248,19 +248,27 @@ def wanted_modes(
         ConfigError: A mode is unknown or beyond the models.
     """
     able: dict[Mode, bool] = {
-        "dense": True,
+        "dense": encoder.has_dense,
         "sparse": encoder.has_sparse,
-        "hybrid": encoder.has_sparse,
+        "hybrid": encoder.has_dense and encoder.has_sparse,
         "reranked": reranker is not None,
     }
     for mode in modes:
         if mode not in MODES:
             raise ConfigError(f"modes: got {mode!r}, expected some of {', '.join(MODES)}")
         if not able.get(mode, True):
-            lacks = "a reranker" if mode == "reranked" else "a model with sparse token weights"
-            raise ConfigError(f"modes: {mode!r} needs {lacks}, and there is none")
+            raise ConfigError(f"modes: {mode!r} needs {_lacking(mode, encoder)}, and there is none")
     chosen = modes or [mode for mode, is_able in able.items() if is_able]
     return tuple(mode for mode in MODES if mode in chosen)
+
+
+def _lacking(mode: Mode, encoder: TextEncoder) -> str:
+    """What a way of ranking needs that is not there."""
+    if mode == "reranked":
+        return "a reranker"
+    if mode == "dense" or encoder.has_sparse:
+        return "a model with dense vectors"
+    return "a model with sparse token weights"
 
 
 def _measured(rankings: Rankings, collection: Collection) -> ModeResult:

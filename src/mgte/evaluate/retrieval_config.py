@@ -51,8 +51,8 @@ class RetrievalConfig:
         top_k: Documents that each search finds.
         rerank_depth: Documents per query that are reranked, the best of the first stage. Source:
             mGTE, arXiv 2407.19669, section 4.
-        first_stage: The ranking that is reranked; "" takes the hybrid one, the dense one of models
-            without sparse weights, and BM25 where there is no encoder.
+        first_stage: The ranking that is reranked; "" takes the hybrid one, the dense or sparse
+            one of models that have no other, and BM25 where there is no encoder.
         rerank_blend: Share of the first ranking in the reranked one, 0 to 1; see `rerank`.
         documents_per_part: Documents whose vectors are held at once; larger collections are
             searched part by part while they are embedded, with the same results.

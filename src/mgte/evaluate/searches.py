@@ -30,6 +30,7 @@ Pairs = list[tuple[Ranking, Ranking]]
 Value = TypeVar("Value")
 
 _SPARSE_MODES = ("sparse", "hybrid")
+_DENSE_MODES = ("dense", "hybrid")
 _QUERIES_PER_RERANK = 64
 
 
@@ -100,18 +101,21 @@ class Search:
         """Rankings, and those that the hybrid adds: none without sparse weights."""
         queries, documents = self._timed("embed", lambda: self._embed(sparse=sparse))
         depth = self._config.top_k + self._collection.num_left_out
-        q, d = self._dense(queries), self._dense(documents)
         device = self._encoder.device
         found: dict[Mode, Rankings] = {}
-        found["dense"] = self._timed(
-            "dense", lambda: self._others(nearest_rows(q, d, depth, device=device))
-        )
+        if self._encoder.has_dense:
+            q, d = self._dense(queries), self._dense(documents)
+            found["dense"] = self._timed(
+                "dense", lambda: self._others(nearest_rows(q, d, depth, device=device))
+            )
         if queries.sparse is None or documents.sparse is None:
             return found, []
         weights, lists = queries.sparse, InvertedLists(documents.sparse)
         found["sparse"] = self._timed(
             "sparse", lambda: self._others(lists.best_rows(weights, depth))
         )
+        if "dense" not in found:
+            return found, []
         pairs = list(zip(found["dense"], found["sparse"], strict=True))
         if self._config.hybrid.missing == "computed":
             pairs = _completed(pairs, (q, d), weights, lists)
@@ -119,7 +123,8 @@ class Search:
 
     def _search_in_parts(self, *, sparse: bool) -> tuple[dict[Mode, Rankings], Pairs]:
         """The same without the vectors of all documents at once."""
-        if sparse and self._config.hybrid.missing == "computed":
+        has_dense = self._encoder.has_dense
+        if sparse and has_dense and self._config.hybrid.missing == "computed":
             count = len(self._collection.documents)
             raise ConfigError(
                 f"hybrid.missing: got 'computed' for {count:,} documents, "
@@ -127,7 +132,8 @@ class Search:
                 hint="or raise documents_per_part, if memory allows",
             )
         queries = self._timed("embed", lambda: self._embed_queries(sparse=sparse))
-        self._dense(queries)
+        if has_dense:
+            self._dense(queries)
         parts = search_in_parts(
             partial(self._encode, role="document", sparse=sparse),
             queries,
@@ -139,10 +145,13 @@ class Search:
         self.num_documents_cut = parts.num_truncated
         for name, seconds in parts.seconds.items():
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-        found: dict[Mode, Rankings] = {"dense": self._others(parts.dense or [])}
-        if parts.sparse is None:
+        found: dict[Mode, Rankings] = {}
+        if parts.dense is not None:
+            found["dense"] = self._others(parts.dense)
+        if parts.sparse is not None:
+            found["sparse"] = self._others(parts.sparse)
+        if len(found) < 2:
             return found, []
-        found["sparse"] = self._others(parts.sparse)
         return found, list(zip(found["dense"], found["sparse"], strict=True))
 
     def _dense(self, vectors: TextVectors) -> FloatArray:
@@ -205,7 +214,13 @@ def first_stage(config: RetrievalConfig, encoder: TextEncoder | None) -> Mode:
         return "bm25"
     if asked in _SPARSE_MODES and not encoder.has_sparse:
         raise ConfigError(f"first_stage: {asked!r} needs a model with sparse token weights")
-    return asked or ("hybrid" if encoder.has_sparse else "dense")
+    if asked in _DENSE_MODES and not encoder.has_dense:
+        raise ConfigError(f"first_stage: {asked!r} needs a model with dense vectors")
+    if asked:
+        return asked
+    if not encoder.has_dense:
+        return "sparse"
+    return "hybrid" if encoder.has_sparse else "dense"
 
 
 def reranked(

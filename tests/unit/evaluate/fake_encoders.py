@@ -15,10 +15,12 @@ class HashEncoder:
     is_cosine = True
     device = "cpu"
 
-    def __init__(self, *, width=8, has_sparse=True, salt="", name="hash") -> None:
+    def __init__(self, *, width=8, has_sparse=True, has_dense=True, salt="", name="hash") -> None:
         self.name = name
         self.has_sparse = has_sparse
-        self.widths = (width,)
+        self.has_dense = has_dense
+        self.width = width
+        self.widths = (width,) if has_dense else ()
         self.fingerprint = sha256(f"{width}{salt}".encode()).hexdigest()
         self.salt = salt
         self.num_asked = 0
@@ -37,15 +39,15 @@ class HashEncoder:
         )
         lengths = np.array([len(text.split()) for text in texts], dtype=np.int64)
         return Embeddings(
-            dense=dense,
-            sparse=weights if sparse else None,
+            dense=dense if self.has_dense else None,
+            sparse=weights if sparse or not self.has_dense else None,
             num_tokens=np.minimum(lengths, self.max_length),
             is_truncated=lengths > self.max_length,
             count_dropped=lambda index: int(lengths[index] - self.max_length),
         )
 
     def vector(self, words, role) -> np.ndarray:
-        total = np.full(self.widths[0], 1e-3)
+        total = np.full(self.width, 1e-3)
         for word in words:
             seed = int.from_bytes(sha256(f"{self.salt}{word}".encode()).digest()[:4], "little")
             total += np.random.default_rng(seed).normal(size=len(total))

@@ -26,7 +26,7 @@ class Counting:
     """An encoder of others, which counts what it is asked for."""
 
     name, revision, max_length, has_sparse, is_cosine = "other", "", 256, False, True
-    widths, fingerprint, device = (8,), "x", "cpu"
+    widths, fingerprint, device, has_dense = (8,), "x", "cpu", True
 
     def __init__(self, subject) -> None:
         self.subject = subject

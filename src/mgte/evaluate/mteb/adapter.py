@@ -56,7 +56,10 @@ def mteb_model(
     if variant != "dense":
         return MtebSearch(subject, variant=variant, config=config, prompts=prompts, width=width)
     return MtebEncoder(
-        subject.wanted_encoder("mteb_model"), prompts=prompts, width=width, folder=subject.folder
+        subject.wanted_encoder("mteb_model", needs_dense=True),
+        prompts=prompts,
+        width=width,
+        folder=subject.folder,
     )
 
 

@@ -182,27 +182,31 @@ def checked_width(encoder: TextEncoder, width: int | None) -> int:
         The width.
 
     Raises:
-        ConfigError: The model gives no vectors of this width.
+        ConfigError: The model gives no vectors of this width, or no dense vectors at all.
     """
+    if not encoder.has_dense:
+        raise ConfigError(f"width: {encoder.name} has no dense vectors, expected a model with some")
     full = encoder.widths[-1]
     if width is not None and not 1 <= width <= full:
         raise ConfigError(f"width: got {width}, expected 1 to {full}")
     return width or full
 
 
-def differences(encoder: TextEncoder, prompts: Mapping[str, str], width: int) -> dict[str, Any]:
+def differences(
+    encoder: TextEncoder, prompts: Mapping[str, str], width: int | None
+) -> dict[str, Any]:
     """What differs from the plain model: mteb keeps such results apart.
 
     Args:
         encoder: The model.
         prompts: Prompts by mteb's keys.
-        width: Width of its vectors.
+        width: Width of its dense vectors; None without.
 
     Returns:
         Names and values.
     """
     differs: dict[str, Any] = {}
-    if width != encoder.widths[-1]:
+    if width is not None and width != encoder.widths[-1]:
         differs["width"] = width
     if prompts:
         text = json.dumps(dict(prompts), sort_keys=True)

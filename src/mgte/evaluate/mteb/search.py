@@ -14,7 +14,7 @@ from mgte.evaluate.mteb.model_meta import ModelFacts, ModelType, make_model_meta
 from mgte.evaluate.mteb.mteb_calls import document_texts, query_texts
 from mgte.evaluate.mteb.task_encoder import TaskEncoder
 from mgte.evaluate.retrieval_config import HybridConfig, RetrievalConfig
-from mgte.evaluate.searches import Search
+from mgte.evaluate.searches import Search, first_stage
 from mgte.evaluate.subjects import Subject, TextEncoder
 from mgte.search import FloatArray, InvertedLists, TextVectors, encode_texts
 from mgte.text import Document, Query
@@ -36,8 +36,8 @@ class MtebSearch:
 
     Args:
         subject: An encoder, and a reranker for "reranked".
-        variant: How documents are ranked. "reranked" takes the hybrid ranking, or the dense one
-            where there is no hybrid, and reranks its top.
+        variant: How documents are ranked. "reranked" reranks the top of the ranking that
+            `first_stage` tells: the hybrid one, unless the config or the model says otherwise.
         config: How they are searched; its `top_k` gives way to mteb's.
         prompts: As in `MtebEncoder`.
         width: As in `MtebEncoder`.
@@ -65,7 +65,9 @@ class MtebSearch:
         self._variant = variant
         self._config = config or RetrievalConfig()
         self._prompts = dict(prompts or prompts_of_tasks(subject.folder))
-        self._width = checked_width(self._encoder, width or self._config.dim)
+        self._width: int | None = None
+        if self._encoder.has_dense:
+            self._width = checked_width(self._encoder, width or self._config.dim)
         self._documents: tuple[Document, ...] = ()
         self.mteb_model_meta = make_model_meta(
             ModelFacts(
@@ -236,14 +238,15 @@ class MtebSearch:
         if self._variant == "dense":
             return experiment
         experiment["variant"] = self._variant
-        is_hybrid = self._variant == "hybrid" or (
-            self._variant == "reranked" and self._encoder.has_sparse
-        )
-        if is_hybrid:
+        is_reranked = self._variant == "reranked"
+        first = first_stage(self._config, self._encoder)
+        if is_reranked and self._config.first_stage:
+            experiment["first_stage"] = first
+        if self._variant == "hybrid" or (is_reranked and first == "hybrid"):
             experiment["sparse_weight"] = self._config.hybrid.sparse_weight
             experiment["sparse_scale"] = self._config.hybrid.sparse_scale
             experiment["missing"] = self._config.hybrid.missing
-        if self._variant == "reranked" and self._subject.reranker is not None:
+        if is_reranked and self._subject.reranker is not None:
             experiment["reranker"] = self._subject.reranker.name
             experiment["reranker_revision"] = self._subject.reranker.revision
             experiment["depth"] = self._config.rerank_depth
@@ -272,6 +275,10 @@ def checked_variant(variant: str) -> MtebVariant:
 def _check_able(variant: str, subject: Subject) -> None:
     checked_variant(variant)
     encoder = subject.wanted_encoder("search")
+    if variant in ("dense", "hybrid") and not encoder.has_dense:
+        raise ConfigError(
+            f"variant: {variant!r} needs dense vectors, and {encoder.name} has no dense vectors"
+        )
     if variant in ("sparse", "hybrid") and not encoder.has_sparse:
         raise ConfigError(
             f"variant: {variant!r} needs sparse token weights, and {encoder.name} has none"

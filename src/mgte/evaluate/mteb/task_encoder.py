@@ -32,7 +32,8 @@ class TaskEncoder(WrappedEncoder):
         width: int | None = None,
     ) -> None:
         super().__init__(encoder)
-        self._width = width or encoder.widths[-1]
+        full = encoder.widths[-1] if encoder.has_dense else None
+        self._width = width or full
         sides: Mapping[Role, str | None] = {"query": "query", "document": "document", "text": None}
         self._prompts = {
             role: find_prompt(prompts, task_name, task_type, side) for role, side in sides.items()
@@ -41,6 +42,8 @@ class TaskEncoder(WrappedEncoder):
     @property
     def widths(self) -> tuple[int, ...]:
         """The model's widths, up to the one that was asked for."""
+        if self._width is None:
+            return ()
         smaller = tuple(width for width in self.encoder.widths if width < self._width)
         return (*smaller, self._width)
 
@@ -68,7 +71,8 @@ class TaskEncoder(WrappedEncoder):
         if prompt is not None:
             texts, role = [prompt + text for text in texts], "text"
         found = self.encoder.encode(texts, role=role, sparse=sparse)
-        if found.dense is None or found.dense.shape[1] == self._width:
+        width = self._width
+        if found.dense is None or width is None or found.dense.shape[1] == width:
             return found
-        dense = narrowed(found.dense, self._width, is_cosine=self.is_cosine)
+        dense = narrowed(found.dense, width, is_cosine=self.is_cosine)
         return replace(found, dense=dense)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mgte.evaluate.subjects.own_models import EmbedderSubject, RerankerSubject
     from mgte.evaluate.subjects.sentence_models import SentenceEncoder, SentenceScorer
     from mgte.evaluate.subjects.server_models import ServerEncoder, ServerScorer
+    from mgte.evaluate.subjects.sparse_sentence_models import SparseSentenceEncoder
     from mgte.evaluate.subjects.subject import (
         ROLES,
         PairScorer,
@@ -39,6 +40,7 @@ _HOMES = {
     "SentenceScorer": "sentence_models",
     "ServerEncoder": "server_models",
     "ServerScorer": "server_models",
+    "SparseSentenceEncoder": "sparse_sentence_models",
     "EmbedderSubject": "own_models",
     "RerankerSubject": "own_models",
     "ROLES": "subject",
@@ -65,6 +67,7 @@ __all__ = [
     "ServerEncoder",
     "ServerError",
     "ServerScorer",
+    "SparseSentenceEncoder",
     "Subject",
     "SubjectOptions",
     "TextEncoder",

@@ -9,6 +9,7 @@ from mgte.evaluate.subjects.http_client import HttpClient
 from mgte.evaluate.subjects.own_models import EmbedderSubject, RerankerSubject
 from mgte.evaluate.subjects.sentence_models import SentenceEncoder, SentenceScorer
 from mgte.evaluate.subjects.server_models import ServerEncoder, ServerScorer
+from mgte.evaluate.subjects.sparse_sentence_models import SparseSentenceEncoder, is_sparse_model
 from mgte.evaluate.subjects.subject import ROLES, PairScorer, Role, Subject, TextEncoder
 from mgte.inference import Embedder, LoadOptions, Reranker
 from mgte.store import open_model
@@ -94,8 +95,10 @@ def load_encoder(model: str, options: SubjectOptions) -> TextEncoder:
     """
     load = options.load
     if model.startswith(_SENTENCE_TRANSFORMERS):
-        return SentenceEncoder(
-            model.removeprefix(_SENTENCE_TRANSFORMERS),
+        name = model.removeprefix(_SENTENCE_TRANSFORMERS)
+        kind = SparseSentenceEncoder if is_sparse_model(name, load) else SentenceEncoder
+        return kind(
+            name,
             load=load,
             prompts=options.role_prompts,
             batch_size=options.batch_size,

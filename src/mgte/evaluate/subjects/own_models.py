@@ -37,6 +37,8 @@ class EmbedderSubject:
         embedder: The model.
     """
 
+    has_dense = True
+
     def __init__(
         self,
         embedder: Embedder,

@@ -50,6 +50,7 @@ class ServerEncoder:
     """
 
     max_length: int | None = None
+    has_dense = True
     has_sparse = False
     is_cosine = True
     device = "cpu"

@@ -36,6 +36,11 @@ class TextEncoder(Protocol):
         ...
 
     @property
+    def has_dense(self) -> bool:
+        """Whether there are dense vectors; a model without has sparse token weights alone."""
+        ...
+
+    @property
     def has_sparse(self) -> bool:
         """Whether sparse token weights can be asked for."""
         ...
@@ -47,7 +52,7 @@ class TextEncoder(Protocol):
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Widths at which vectors may be cut, ascending; the full one stands last."""
+        """Widths at which dense vectors may be cut, ascending, the full one last; none without."""
         ...
 
     @property
@@ -66,7 +71,8 @@ class TextEncoder(Protocol):
         Args:
             texts: Texts.
             role: What they are, which decides on prompts.
-            sparse: Whether sparse token weights are wanted beside dense vectors.
+            sparse: Whether sparse token weights are wanted beside dense vectors; models without
+                dense vectors always give them.
 
         Returns:
             float32 vectors in the order of the texts, of unit length if `is_cosine`.
@@ -131,20 +137,27 @@ class Subject:
         named = self.encoder or self.reranker
         return "" if named is None else named.name
 
-    def wanted_encoder(self, task: str) -> TextEncoder:
+    def wanted_encoder(self, task: str, *, needs_dense: bool = False) -> TextEncoder:
         """The encoder, for a task that cannot do without.
 
         Args:
             task: Name of the task, for the message.
+            needs_dense: Whether the task cannot do without dense vectors either.
 
         Returns:
             The encoder.
 
         Raises:
-            ConfigError: There is none.
+            ConfigError: There is none, or it has no dense vectors.
         """
         if self.encoder is None:
             raise ConfigError(f"{task}: got a reranker alone, expected an embedding model")
+        if needs_dense and not self.encoder.has_dense:
+            raise ConfigError(
+                f"{task}: got {self.encoder.name}, which has no dense vectors, expected a model "
+                "that has some",
+                hint="models of sparse weights alone are measured on retrieval and reranking",
+            )
         return self.encoder
 
 

@@ -36,6 +36,11 @@ class WrappedEncoder(ABC):
         return self.encoder.max_length
 
     @property
+    def has_dense(self) -> bool:
+        """Whether there are dense vectors."""
+        return self.encoder.has_dense
+
+    @property
     def has_sparse(self) -> bool:
         """Whether sparse token weights can be asked for."""
         return self.encoder.has_sparse

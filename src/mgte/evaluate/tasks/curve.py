@@ -88,10 +88,10 @@ class CurveTask:
 
         Raises:
             DataError: The collection is not there or damaged, or the model gives NaN.
-            ConfigError: The subject has no encoder, or a width is beyond it.
+            ConfigError: The subject has no encoder or no dense vectors, or a width is beyond it.
             BackendUnavailableError: pytrec_eval is not installed.
         """
-        encoder = subject.wanted_encoder(self.name)
+        encoder = subject.wanted_encoder(self.name, needs_dense=True)
         collection = self._read(context)
         return measure_curve(
             encoder,

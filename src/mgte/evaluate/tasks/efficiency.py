@@ -107,11 +107,14 @@ class EfficiencyTask:
             One result per measure, engine and length or width. Vectors kept on disk are not used.
 
         Raises:
-            ConfigError: The subject has no encoder, or takes none of the lengths.
+            ConfigError: The subject has no encoder, takes none of the lengths, or has no dense
+                vectors for the measure "search".
             DataError: The collection is not there.
             BackendUnavailableError: None of the engines can run the model.
         """
-        encoder = subject.wanted_encoder(self.name)
+        # Told before minutes of timing: what is searched are dense vectors.
+        has_search = "search" in self._config.measures
+        encoder = subject.wanted_encoder(self.name, needs_dense=has_search)
         if isinstance(encoder, CachedEncoder):
             # What is read from a disk is not computed.
             encoder = encoder.encoder
@@ -127,7 +130,7 @@ class EfficiencyTask:
                 results += self._encoding(encoder, engines, texts)
         if "memory" in self._config.measures and isinstance(encoder, EmbedderSubject):
             results += self._memory(encoder, sets[-1])
-        if "search" in self._config.measures:
+        if has_search:
             results += self._search(encoder, context.seed)
         return results
 

@@ -120,7 +120,8 @@ class MtebTask:
         Args:
             subject: What is measured. Retrieval and reranking tasks take its sparse weights and its
                 reranker where the context's modes ask for them.
-            context: How. Without modes: "dense", and "reranked" where there is a reranker.
+            context: How. Without modes: "dense", or "sparse" of models without dense vectors, and
+                "reranked" where there is a reranker.
 
         Returns:
             One result per variant, split and subset; or the averages. Variants of cut vectors
@@ -169,7 +170,8 @@ class MtebTask:
         if subject.encoder is None:
             return ("reranked",)
         # mteb has a BM25 of its own; every other mode embeds all documents once more.
-        asked: tuple[Mode, ...] = context.modes or ("dense", "reranked")
+        by_vectors: Mode = "dense" if subject.encoder.has_dense else "sparse"
+        asked: tuple[Mode, ...] = context.modes or (by_vectors, "reranked")
         able = possible_modes(asked, subject.encoder, subject.reranker)
         modes = [mode for mode in able if mode != "bm25"]
         if not modes:
@@ -188,7 +190,7 @@ class MtebTask:
         if subject.encoder is None and subject.reranker is not None and self.kind == "reranking":
             return cross_encoder_of(subject.reranker)
         if variant in ("", "dense"):
-            encoder = subject.wanted_encoder(self.name)
+            encoder = subject.wanted_encoder(self.name, needs_dense=True)
             return MtebEncoder(encoder, prompts=prompts, width=width, folder=subject.folder)
         return MtebSearch(
             subject,
@@ -258,7 +260,7 @@ def _labelled(
 ) -> list[TaskResult]:
     """Results whose variants tell a smaller width: such numbers are of another model."""
     width, encoder = context.retrieval.dim, subject.encoder
-    if width is None or encoder is None or width == encoder.widths[-1]:
+    if encoder is None or not encoder.has_dense or width in (None, encoder.widths[-1]):
         return list(results)
     return [
         result

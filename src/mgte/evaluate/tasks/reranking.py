@@ -114,11 +114,13 @@ class RerankingTask:
         ]
 
     def _variants(self, subject: Subject, context: TaskContext) -> list[Variant]:
-        has_sparse = subject.encoder is not None and subject.encoder.has_sparse
+        encoder = subject.encoder
+        has_dense = encoder is not None and encoder.has_dense
+        has_sparse = encoder is not None and encoder.has_sparse
         able: dict[Variant, bool] = {
-            "dense": subject.encoder is not None,
+            "dense": has_dense,
             "sparse": has_sparse,
-            "hybrid": has_sparse,
+            "hybrid": has_dense and has_sparse,
             "reranked": subject.reranker is not None,
         }
         found = [v for v in VARIANTS if able[v] and (not context.modes or v in context.modes)]
@@ -261,8 +263,8 @@ def _by_vectors(
     }
     scores: dict[Variant, list[Scores]] = {}
     spent: dict[Variant, dict[str, float]] = {}
-    singles: tuple[Variant, ...] = ("dense", "sparse") if is_sparse else ("dense",)
-    for variant in singles:
+    singles: dict[Variant, bool] = {"dense": encoder.has_dense, "sparse": is_sparse}
+    for variant in [variant for variant, is_there in singles.items() if is_there]:
         spent[variant] = dict(seconds)
         with timed(spent[variant], "score"):
             values = _compared(queries, documents, owners, places, variant)

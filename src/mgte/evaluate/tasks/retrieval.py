@@ -253,11 +253,12 @@ def possible_modes(
     Raises:
         ConfigError: None is possible.
     """
+    has_dense = encoder is not None and encoder.has_dense
     has_sparse = encoder is not None and encoder.has_sparse
     able: dict[Mode, bool] = {
-        "dense": encoder is not None,
+        "dense": has_dense,
         "sparse": has_sparse,
-        "hybrid": has_sparse,
+        "hybrid": has_dense and has_sparse,
         "reranked": reranker is not None,
         "bm25": importlib.util.find_spec("bm25s") is not None,
     }

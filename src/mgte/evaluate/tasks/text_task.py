@@ -95,10 +95,10 @@ class TextTask(ABC, Generic[Config]):
 
         Raises:
             DataError: The data or the model's vectors cannot be used.
-            ConfigError: The subject has no encoder.
+            ConfigError: The subject has no encoder, or one without dense vectors.
             BackendUnavailableError: scikit-learn or SciPy is not installed.
         """
-        encoder = subject.wanted_encoder(self.name)
+        encoder = subject.wanted_encoder(self.name, needs_dense=True)
         return [
             self._result(part, Measuring(encoder=encoder), context)
             for part in text_parts(self.config.data, self.root)
