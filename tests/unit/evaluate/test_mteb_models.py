@@ -24,12 +24,15 @@ from mteb.models import CrossEncoderProtocol, EncoderProtocol, SearchProtocol
 from mteb.models.abs_encoder import get_prompt_name
 from mteb.models.search_wrappers import SearchEncoderWrapper
 from mteb.types import PromptType
+from tests.unit.evaluate.fake_encoders import HashEncoder, WordScorer
 from tests.unit.evaluate.mteb_tasks import FOREIGN_WARNINGS
 
 from mgte.evaluate.mteb import mteb_model
+from mgte.evaluate.mteb.encoder import MtebEncoder
 from mgte.evaluate.mteb.model_meta import hub_commit, organised_name
 from mgte.evaluate.mteb.mteb_calls import document_texts, find_prompt, query_texts
 from mgte.evaluate.retrieval_config import HybridConfig
+from mgte.evaluate.subjects import Subject
 
 pytestmark = [pytest.mark.filterwarnings(warning) for warning in FOREIGN_WARNINGS]
 SEARCHES = (MockRetrievalTask, MockInstructionRetrieval, MockRetrievalDialogTask)
@@ -227,6 +230,42 @@ def test_what_a_model_cannot_do_is_refused(dense_folder, hybrid_folder) -> None:
         mteb_model(hybrid_folder, width=33)
     with pytest.raises(ConfigError, match="variant: got 'colbert'"):
         mteb_model(hybrid_folder, variant="colbert")
+
+
+@pytest.mark.parametrize("variant", ["sparse", "reranked"])
+def test_models_without_dense_vectors_run_searches(variant) -> None:
+    encoder = HashEncoder(has_dense=False, name="splade")
+    subject = Subject(encoder=encoder, reranker=WordScorer())
+    model = mteb_model(subject, variant=variant, width=7)
+    assert failures(model) == {}
+    assert model.mteb_model_meta.embed_dim is None
+    experiment = model.mteb_model_meta.experiment_kwargs
+    assert experiment["variant"] == variant
+    assert "width" not in experiment
+    assert "sparse_weight" not in experiment
+
+
+def test_models_without_dense_vectors_are_refused_elsewhere() -> None:
+    subject = Subject(encoder=HashEncoder(has_dense=False, name="splade"))
+    with pytest.raises(ConfigError, match="mteb_model: got splade, which has no dense vectors"):
+        mteb_model(subject)
+    with pytest.raises(ConfigError, match="'hybrid' needs dense vectors, and splade has no dense"):
+        mteb_model(subject, variant="hybrid")
+    with pytest.raises(ConfigError, match="splade has no dense vectors"):
+        MtebEncoder(subject.encoder)
+
+
+def test_the_first_stage_is_kept_apart() -> None:
+    subject = Subject(encoder=HashEncoder(), reranker=WordScorer())
+    kept = []
+    for stage in ("", "bm25", "dense"):
+        config = RetrievalConfig(first_stage=stage)
+        meta = mteb_model(subject, variant="reranked", config=config).mteb_model_meta
+        kept.append(dict(meta.experiment_kwargs))
+    assert "first_stage" not in kept[0]
+    assert "sparse_weight" in kept[0]
+    assert [one["first_stage"] for one in kept[1:]] == ["bm25", "dense"]
+    assert all("sparse_weight" not in one for one in kept[1:])
 
 
 def test_wrong_input_is_named(hybrid_folder) -> None:

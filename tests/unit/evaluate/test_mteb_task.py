@@ -24,6 +24,7 @@ from mteb.abstasks.aggregate_task_metadata import AggregateTaskMetadata
 from mteb.abstasks.aggregated_task import AbsTaskAggregate
 from mteb.benchmarks import _benchmark_metrics
 from mteb.mocks import MOCK_TASK_TEST_GRID_MONOLINGUAL
+from tests.unit.evaluate.fake_encoders import HashEncoder
 from tests.unit.evaluate.mteb_tasks import FOREIGN_WARNINGS, retrieval_task, sts_task
 
 from mgte.evaluate.mteb import benchmark_averages, benchmark_tasks, mteb_model
@@ -298,3 +299,17 @@ def test_modes_that_mteb_lacks_are_refused(register, beir_folder, subject, conte
         run(config, subject, replace(context, modes=("bm25",)))
     with pytest.raises(ConfigError, match="got a reranker alone"):
         run(MtebTaskConfig(name="LocalSTS"), replace(subject, encoder=None), context)
+
+
+def test_models_without_dense_vectors_are_searched(register, beir_folder, context) -> None:
+    collection = read_collection(beir_folder, own_documents="none")
+    register(retrieval_task(collection))
+    register(sts_task(PAIRS))
+    encoder = HashEncoder(has_dense=False, name="splade")
+    plain = replace(context, modes=(), retrieval=context.retrieval.changed({"dim": 4}))
+    results = run(MtebTaskConfig(name="LocalRetrieval"), Subject(encoder=encoder), plain)
+    own = evaluate_retrieval(encoder, collection)
+    assert [result.variant for result in results] == list(own.modes) == ["sparse"]
+    assert results[0].main == pytest.approx(own.metrics["sparse"], abs=1e-5)
+    with pytest.raises(ConfigError, match="LocalSTS: got splade, which has no dense vectors"):
+        run(MtebTaskConfig(name="LocalSTS"), Subject(encoder=encoder), plain)

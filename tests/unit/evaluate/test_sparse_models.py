@@ -277,3 +277,47 @@ def test_weights_that_are_no_numbers_are_refused(sparse_folder) -> None:
         next(encoder._model.parameters()).fill_(float("nan"))
     with pytest.raises(DataError, match="row 0 holds NaN or infinity"):
         encoder.encode(TEXTS, role="document")
+
+
+@pytest.fixture(scope="module")
+def two_part_folder(tmp_path_factory, library, masked_lm_folder):
+    """Queries are looked up in a table of weights, documents go through a network."""
+    import torch
+
+    modules = pytest.importorskip("sentence_transformers.sparse_encoder.modules")
+    general = pytest.importorskip("sentence_transformers.base.modules")
+    network = general.Transformer(str(masked_lm_folder), transformer_task="fill-mask")
+    table = modules.SparseStaticEmbedding(
+        tokenizer=network.tokenizer,
+        weight=torch.linspace(0.5, 1.5, len(tiny_vocabulary())),
+        frozen=True,
+    )
+    router = general.Router.for_query_document(
+        query_modules=[table], document_modules=[network, modules.SpladePooling("max")]
+    )
+    folder = tmp_path_factory.mktemp("two") / "tiny-two"
+    library.SparseEncoder(modules=[router], device="cpu").save(str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("max_length", [None, 5])
+def test_parts_for_queries_and_documents(two_part_folder, library, max_length) -> None:
+    options = SubjectOptions(load=LoadOptions(device="cpu", max_length=max_length))
+    encoder = load_subject(f"st:{two_part_folder}", options=options).encoder
+    limit = max_length or 64
+    assert encoder.max_length == limit
+    # Queries have no [CLS] and [SEP] here.
+    for role, specials in (("query", 0), ("document", 2)):
+        texts = [" ".join(["moon"] * (limit - specials + extra)) for extra in (0, 1)]
+        found = encoder.encode(["", *texts], role=role)
+        assert found.num_tokens.tolist() == [specials, limit, limit]
+        assert found.is_truncated.tolist() == [False, False, True]
+        assert found.num_tokens_dropped.tolist() == [0, 0, 1]
+    long = "the sea is a map to read for the moon"
+    words = encoder.encode([long], role="query").sparse.to_dicts()[0]
+    assert len(words) == len(set(long.split()[:max_length]))
+    if max_length is None:
+        model = library.SparseEncoder(str(two_part_folder), device="cpu")
+        for role, encode in (("query", model.encode_query), ("document", model.encode_document)):
+            found = encoder.encode(TEXTS, role=role).sparse.to_scipy().toarray()
+            np.testing.assert_allclose(found, encode(TEXTS).to_dense().numpy(), atol=1e-6)
