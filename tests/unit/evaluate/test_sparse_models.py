@@ -255,6 +255,19 @@ def test_sparse_models_are_recognised(sparse_folder, masked_lm_folder, subject, 
     np.testing.assert_allclose(found.sparse.values, wanted.sparse.values, atol=1e-6)
 
 
+def test_short_names_are_those_of_dense_models(library, monkeypatch) -> None:
+    def found(model, name, *, revision, local_files_only):
+        asked.append((model, name, revision, local_files_only))
+
+    asked = []
+    monkeypatch.setattr(library.util, "load_file_path", found)
+    assert not is_sparse_model("all-MiniLM-L6-v2")
+    assert asked == []
+    assert not is_sparse_model("a/b", LoadOptions(revision="c", offline=True))
+    names = ("config_sentence_transformers.json", "modules.json")
+    assert asked == [("a/b", name, "c", True) for name in names]
+
+
 def test_cosine_models_get_unit_length(sparse_folder, subject, tmp_path) -> None:
     file = "config_sentence_transformers.json"
     changes = {"similarity_fn_name": "cosine", "max_active_dims": 4}

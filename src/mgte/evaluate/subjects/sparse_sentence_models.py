@@ -159,6 +159,9 @@ def is_sparse_model(model: str, load: LoadOptions | None = None) -> bool:
         BackendUnavailableError: sentence-transformers is not installed.
     """
     load = load or LoadOptions()
+    if "/" not in model and not Path(model).is_dir():
+        # The library looks for short names among its own dense models.
+        return False
     config = _read(model, _CONFIG, load) or {}
     if "model_type" in config:
         return bool(config["model_type"] == _TYPE)
