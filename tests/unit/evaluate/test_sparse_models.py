@@ -170,6 +170,11 @@ KINDS = {
 }
 
 
+def test_a_width_needs_dense_vectors(subject, beir_folder) -> None:
+    with pytest.raises(ConfigError, match="dim: got 4 for .*, which has no dense vectors"):
+        evaluate_retrieval(subject.encoder, beir_folder, config=RetrievalConfig(dim=4))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_tasks_on_dense_vectors_name_themselves(kind, tmp_path) -> None:
     task = build_task({"kind": kind, "name": "mine", "data": KINDS[kind]}, tmp_path)

@@ -48,6 +48,28 @@ def test_an_embedder_by_role(hybrid_folder) -> None:
     np.testing.assert_allclose(asked.dense, wanted.dense, atol=1e-6)
 
 
+def test_tables_of_token_vectors_tell_what_their_tokenizer_cuts(tmp_path, tokenizer_folder) -> None:
+    library = pytest.importorskip("sentence_transformers")
+    modules = pytest.importorskip("sentence_transformers.sentence_transformer.modules")
+    tokenizers = pytest.importorskip("tokenizers")
+    for limit in (None, 6):
+        tokenizer = tokenizers.Tokenizer.from_file(str(tokenizer_folder / "tokenizer.json"))
+        tokenizer.no_truncation()
+        if limit is not None:
+            tokenizer.enable_truncation(limit)
+        weights = np.random.default_rng(0).normal(size=(tokenizer.get_vocab_size(), 4))
+        table = modules.StaticEmbedding(tokenizer, embedding_weights=weights.astype(np.float32))
+        folder = tmp_path / str(limit)
+        library.SentenceTransformer(modules=[table], device="cpu").save(str(folder))
+        options = SubjectOptions(load=LoadOptions(device="cpu"))
+        encoder = load_subject(f"st:{folder}", options=options).encoder
+        found = encoder.encode(TEXTS, role="query")
+        assert encoder.max_length == limit
+        assert found.is_truncated.tolist() == [False, False, limit is not None]
+        whole = encoder.encode(TEXTS[2:], role="query").num_tokens_dropped[0]
+        assert whole == (0 if limit is None else 160 - limit)
+
+
 def test_fingerprints_follow_weights_and_settings(hybrid_folder, dense_folder) -> None:
     embedder = Embedder.load(str(hybrid_folder))
     plain = EmbedderSubject(embedder)

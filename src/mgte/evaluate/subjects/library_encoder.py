@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from mgte.errors import BackendUnavailableError, ConfigError
 from mgte.evaluate.subjects.subject import Role, check_finite
@@ -127,9 +128,11 @@ class LibraryEncoder(ABC):
         if not texts:
             return np.zeros(0, dtype=np.int64)
         part = self._part(role)
+        prompt = self._prompt(role)
+        if isinstance(part.tokenizer, Tokenizer):
+            return _raw_lengths(part.tokenizer, [prompt + text for text in texts])
         # Tables of token weights look at the tokens of the text alone.
         has_special = type(part).__name__ != "SparseStaticEmbedding"
-        prompt = self._prompt(role)
         # verbose: a warning per long text would say what the report says.
         tokens = part.tokenizer(
             [prompt + text for text in texts],
@@ -140,7 +143,12 @@ class LibraryEncoder(ABC):
         return np.array([len(ids) for ids in tokens["input_ids"]], dtype=np.int64)
 
     def _longest(self, role: Role) -> int | None:
-        length = getattr(self._part(role), "max_seq_length", None)
+        part = self._part(role)
+        if isinstance(getattr(part, "tokenizer", None), Tokenizer):
+            # Tables of token vectors have no limit, but their tokenizer's file may have one.
+            cut = part.tokenizer.truncation
+            return int(cut["max_length"]) if cut else None
+        length = getattr(part, "max_seq_length", None)
         # Tokenizers without a limit say a number far beyond any text.
         return None if length is None or length > np.iinfo(np.int64).max else int(length)
 
@@ -159,6 +167,14 @@ class LibraryEncoder(ABC):
         names = [name for name in _PROMPT_NAMES[role] if name in known]
         name = names[0] if names else self._model.default_prompt_name
         return str(known.get(name) or "")
+
+
+def _raw_lengths(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.int64]:
+    """Tokens of texts for a table of token vectors, without its tokenizer's limit."""
+    unlimited = Tokenizer.from_str(tokenizer.to_str())
+    unlimited.no_truncation()
+    found = unlimited.encode_batch(list(texts), add_special_tokens=False)
+    return np.array([len(encoding.ids) for encoding in found], dtype=np.int64)
 
 
 def load_keywords(load: LoadOptions) -> dict[str, Any]:
