@@ -52,7 +52,9 @@ class Search:
         self, encoder: TextEncoder, collection: Collection, config: RetrievalConfig
     ) -> None:
         if config.dim is not None and not encoder.has_dense:
-            raise ConfigError(f"dim: got {config.dim} for {encoder.name}, which has no dense vectors")
+            raise ConfigError(
+                f"dim: got {config.dim} for {encoder.name}, which has no dense vectors"
+            )
         self._encoder = encoder
         self._collection = collection
         self._config = config

@@ -145,7 +145,7 @@ def read_suite(suite: str | Path) -> Suite:
     return from_dict(Suite, read_yaml(file), "" if file.parent == SUITES else str(file))
 
 
-def build_task(entry: Mapping[str, Any], root: Path) -> Task:
+def build_task(entry: Mapping[str, Any], root: Path) -> Task[Any]:
     """The task that an entry of a suite describes.
 
     Args:
@@ -162,7 +162,7 @@ def build_task(entry: Mapping[str, Any], root: Path) -> Task:
     module_name, record_name, class_name = TASK_KINDS[entry["kind"]]
     module = import_module(f"mgte.evaluate.{module_name}")
     record = from_dict(getattr(module, record_name), entry, entry["name"])
-    return cast(Task, getattr(module, class_name)(record, root))
+    return cast(Task[Any], getattr(module, class_name)(record, root))
 
 
 def _check_entry(entry: Mapping[str, Any], place: str) -> None:

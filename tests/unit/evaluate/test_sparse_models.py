@@ -171,7 +171,7 @@ KINDS = {
 
 
 def test_a_width_needs_dense_vectors(subject, beir_folder) -> None:
-    with pytest.raises(ConfigError, match="dim: got 4 for .*, which has no dense vectors"):
+    with pytest.raises(ConfigError, match=r"dim: got 4 for .*, which has no dense vectors"):
         evaluate_retrieval(subject.encoder, beir_folder, config=RetrievalConfig(dim=4))
 
 

@@ -1,7 +1,6 @@
 """CurveTask: a collection at every width and precision of its vectors."""
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal
 
 from mgte.errors import ConfigError
@@ -16,7 +15,7 @@ from mgte.evaluate.curve import CurveConfig, measure_curve
 from mgte.evaluate.records import TaskKind, TaskResult
 from mgte.evaluate.subjects.subject import Subject
 from mgte.evaluate.tasks.data_paths import existing_path
-from mgte.evaluate.tasks.task import TaskContext
+from mgte.evaluate.tasks.task import Task, TaskContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,27 +53,10 @@ class CurveTaskConfig:
             raise ConfigError("collection.subsets: got several, expected one subset per curve")
 
 
-class CurveTask:
-    """Quality against width, bytes per document and time per query.
+class CurveTask(Task[CurveTaskConfig]):
+    """Quality against width, bytes per document and time per query."""
 
-    Args:
-        config: What is measured.
-        root: Folder from which its path counts.
-    """
-
-    def __init__(self, config: CurveTaskConfig, root: Path) -> None:
-        self._config = config
-        self._root = root
-
-    @property
-    def name(self) -> str:
-        """Name of the task."""
-        return self._config.name
-
-    @property
-    def kind(self) -> TaskKind:
-        """Always "retrieval"."""
-        return "retrieval"
+    kind: TaskKind = "retrieval"
 
     def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
         """Embed the collection once, and search it at every point.
@@ -96,19 +78,19 @@ class CurveTask:
         return measure_curve(
             encoder,
             collection,
-            replace(self._config.curve, seed=context.seed),
+            replace(self.config.curve, seed=context.seed),
             name=self.name,
-            language=self._config.language,
+            language=self.config.language,
             dataset_hash=collection_hash(collection),
         )
 
     def _read(self, context: TaskContext) -> Collection:
-        config = self._config
+        config = self.config
         if config.collection is not None:
-            files = DatasetFiles(self._root, offline=context.offline)
+            files = DatasetFiles(self.root, offline=context.offline)
             return load_collection(config.collection, files, name=self.name, seed=context.seed)
         return read_collection(
-            existing_path(self._root, config.data, self.name),
+            existing_path(self.root, config.data, self.name),
             split=config.split,
             max_queries=config.max_queries,
             max_documents=config.max_documents,

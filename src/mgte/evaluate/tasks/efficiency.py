@@ -5,7 +5,6 @@ Source: what table 6 and figure 4 of mGTE (arXiv 2407.19669) measure, on any mac
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from mgte.errors import BackendUnavailableError, ConfigError
@@ -19,7 +18,7 @@ from mgte.evaluate.records import TaskKind, TaskResult
 from mgte.evaluate.subjects.own_models import EmbedderSubject
 from mgte.evaluate.subjects.subject import Subject, TextEncoder
 from mgte.evaluate.tasks.data_paths import existing_path
-from mgte.evaluate.tasks.task import TaskContext
+from mgte.evaluate.tasks.task import Task, TaskContext
 
 Measure = Literal["encoding", "memory", "search"]
 _CPU_TOKENS, _GPU_TOKENS = 32_768, 2_000_000
@@ -74,27 +73,10 @@ class EfficiencyConfig:
             raise ConfigError(f"lengths: got {self.lengths}, expected lengths of at least 8 tokens")
 
 
-class EfficiencyTask:
-    """Time and memory of a model as a task.
+class EfficiencyTask(Task[EfficiencyConfig]):
+    """Time and memory of a model as a task."""
 
-    Args:
-        config: What is timed.
-        root: Folder from which its path of data counts.
-    """
-
-    def __init__(self, config: EfficiencyConfig, root: Path) -> None:
-        self._config = config
-        self._root = root
-
-    @property
-    def name(self) -> str:
-        """Name of the task."""
-        return self._config.name
-
-    @property
-    def kind(self) -> TaskKind:
-        """Always "efficiency"."""
-        return "efficiency"
+    kind: TaskKind = "efficiency"
 
     def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
         """Time a model.
@@ -113,32 +95,32 @@ class EfficiencyTask:
             BackendUnavailableError: None of the engines can run the model.
         """
         # Told before minutes of timing: what is searched are dense vectors.
-        has_search = "search" in self._config.measures
+        has_search = "search" in self.config.measures
         encoder = subject.wanted_encoder(self.name, needs_dense=has_search)
         if isinstance(encoder, CachedEncoder):
             # What is read from a disk is not computed.
             encoder = encoder.encoder
         results: list[TaskResult] = []
         sets = list(self._text_sets(encoder, context.seed))
-        if "encoding" in self._config.measures:
-            engines = available_engines(encoder, self._config.engines, self._config.batch_size)
+        if "encoding" in self.config.measures:
+            engines = available_engines(encoder, self.config.engines, self.config.batch_size)
             if not engines:
                 raise BackendUnavailableError(
-                    f"{self.name}: none of {', '.join(self._config.engines)} can run {encoder.name}"
+                    f"{self.name}: none of {', '.join(self.config.engines)} can run {encoder.name}"
                 )
             for texts in sets:
                 results += self._encoding(encoder, engines, texts)
-        if "memory" in self._config.measures and isinstance(encoder, EmbedderSubject):
+        if "memory" in self.config.measures and isinstance(encoder, EmbedderSubject):
             results += self._memory(encoder, sets[-1])
         if has_search:
             results += self._search(encoder, context.seed)
         return results
 
     def _text_sets(self, encoder: TextEncoder, seed: int) -> Iterator[TextSet]:
-        config = self._config
+        config = self.config
         longest = encoder.max_length or max(config.lengths)
         if config.data:
-            folder = existing_path(self._root, config.data, self.name)
+            folder = existing_path(self.root, config.data, self.name)
             yield collection_texts(folder, config.max_texts, longest, seed)
             return
         lengths = sorted({length for length in config.lengths if length <= longest})
@@ -163,10 +145,10 @@ class EfficiencyTask:
             "mean_tokens": round(num_tokens / len(texts.texts), 1),
             "device": encoder.device,
         }
-        missing = [name for name in self._config.engines if name not in engines]
+        missing = [name for name in self.config.engines if name not in engines]
         if missing and isinstance(encoder, EmbedderSubject):
             facts["engines_that_cannot_run"] = missing
-        for name, taken in time_encoding(engines, texts, self._config.rounds).items():
+        for name, taken in time_encoding(engines, texts, self.config.rounds).items():
             yield self._encoding_result(name, taken, texts, dict(facts))
 
     def _encoding_result(
@@ -189,14 +171,14 @@ class EfficiencyTask:
             variant=name,
             subset=f"encoding to {texts.length} tokens",
             facts=facts,
-            settings={"task": asdict(self._config)},
+            settings={"task": asdict(self.config)},
             seconds={f"round {i + 1}": seconds for i, seconds in enumerate(taken.rounds)},
         )
 
     def _memory(self, encoder: EmbedderSubject, texts: TextSet) -> Iterator[TaskResult]:
-        for engine in self._config.engines:
+        for engine in self.config.engines:
             try:
-                memory = measure_memory(encoder, engine, texts.texts, self._config.batch_size)
+                memory = measure_memory(encoder, engine, texts.texts, self.config.batch_size)
             except BackendUnavailableError:
                 # An engine that cannot run here has no memory; the others' counts.
                 continue
@@ -212,11 +194,11 @@ class EfficiencyTask:
                 variant=engine,
                 subset=f"memory at {texts.length} tokens",
                 facts={"measure": "memory", "length": texts.length, **asdict(memory)},
-                settings={"task": asdict(self._config)},
+                settings={"task": asdict(self.config)},
             )
 
     def _search(self, encoder: TextEncoder, seed: int) -> Iterator[TaskResult]:
-        config = self._config
+        config = self.config
         full = encoder.widths[-1]
         documents = unit_vectors(config.num_vectors, full, seed)
         queries = unit_vectors(config.num_queries, full, seed + 1)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -24,7 +23,7 @@ from mgte.evaluate.fine_tuning.stages import Start, open_start, train_stage
 from mgte.evaluate.records import TaskKind, TaskResult
 from mgte.evaluate.significance import bootstrap_interval
 from mgte.evaluate.subjects.subject import Subject
-from mgte.evaluate.tasks.task import TaskContext
+from mgte.evaluate.tasks.task import Task, TaskContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,24 +79,10 @@ class _Run:
     all_seconds: float
 
 
-class FineTuningTask:
-    """A task that an encoder is trained for.
-
-    Args:
-        config: The task.
-        root: Folder from which paths of data count.
-    """
+class FineTuningTask(Task[FineTuningConfig]):
+    """A task that an encoder is trained for."""
 
     kind: TaskKind = "fine_tuning"
-
-    def __init__(self, config: FineTuningConfig, root: Path) -> None:
-        self.config = config
-        self._root = root
-
-    @property
-    def name(self) -> str:
-        """Name of the task."""
-        return self.config.name
 
     def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
         """Train and measure.
@@ -120,7 +105,7 @@ class FineTuningTask:
                 hint="fine-tuning takes a folder, a known name or a hub id, no server and no "
                 "foreign model",
             )
-        start = open_start(subject.folder, self._root, cache_folder=context.cache_folder)
+        start = open_start(subject.folder, self.root, cache_folder=context.cache_folder)
         with _Progress(self.name, context.show_progress) as progress:
             start = replace(start, on_step=progress.step)
             training = self.config.training

@@ -14,7 +14,7 @@ from mgte.evaluate.mteb.results import item_counts, kind_of, task_results_of
 from mgte.evaluate.mteb.task_choice import benchmark_tasks, find_mteb_task
 from mgte.evaluate.records import TaskKind, TaskResult
 from mgte.evaluate.subjects import Subject
-from mgte.evaluate.tasks.task import TaskContext
+from mgte.evaluate.tasks.task import Task, TaskContext
 
 if TYPE_CHECKING:
     from mgte.evaluate.mteb.adapter import MtebModel
@@ -87,32 +87,22 @@ def single_mteb_task(name: str) -> MtebTaskConfig:
     return MtebTaskConfig(name=task_name, type=str(found.metadata.type))
 
 
-class MtebTask:
+class MtebTask(Task[MtebTaskConfig]):
     """Runs mteb on one task.
 
     Its results lie as mteb's own JSON in `mteb/KEY/results/MODEL/REVISION/TASK.json` below the
     cache folder, ready to be submitted; KEY follows from weights and settings. What is there is not
     measured again.
 
-    Args:
-        config: Which task.
-        root: Not used: mteb finds its data itself.
+    `root` is not used: mteb finds its data itself.
     """
-
-    def __init__(self, config: MtebTaskConfig, root: Path) -> None:
-        self._config = config
-
-    @property
-    def name(self) -> str:
-        """Our name of the task."""
-        return self._config.name
 
     @property
     def kind(self) -> TaskKind:
         """Our kind of its type."""
-        if self._config.average:
+        if self.config.average:
             return "average"
-        return kind_of(self._config.type or str(self._find().metadata.type))
+        return kind_of(self.config.type or str(self._find().metadata.type))
 
     def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
         """Measure a subject; see `Task.run`.
@@ -132,7 +122,7 @@ class MtebTask:
             DataError: The data cannot be loaded, mteb fails, or (averages) results are missing.
             BackendUnavailableError: mteb is not installed.
         """
-        if self._config.average:
+        if self.config.average:
             return _labelled(self._averages(subject, context), subject, context)
         task = self._find()
         results: list[TaskResult] = []
@@ -153,7 +143,7 @@ class MtebTask:
         return _labelled(results, subject, context)
 
     def _find(self) -> Any:
-        config = self._config
+        config = self.config
         return find_mteb_task(
             config.task_name,
             benchmark=config.benchmark,
@@ -186,7 +176,7 @@ class MtebTask:
         from mgte.evaluate.mteb.encoder import MtebEncoder
         from mgte.evaluate.mteb.search import MtebSearch, checked_variant
 
-        prompts, width = self._config.prompts, context.retrieval.dim
+        prompts, width = self.config.prompts, context.retrieval.dim
         if subject.encoder is None and subject.reranker is not None and self.kind == "reranking":
             return cross_encoder_of(subject.reranker)
         if variant in ("", "dense"):
@@ -232,8 +222,8 @@ class MtebTask:
             raise DataError(
                 f"{self.name}: got no cache folder, expected the one that holds mteb's results"
             )
-        tasks = benchmark_tasks(self._config.benchmark) if self._config.benchmark else []
-        for place, entry in enumerate(self._config.more):
+        tasks = benchmark_tasks(self.config.benchmark) if self.config.benchmark else []
+        for place, entry in enumerate(self.config.more):
             record = from_dict(MtebTaskConfig, entry, f"{self.name}.more.{place}")
             tasks.append(MtebTask(record, Path())._find())
         meta = self._model(subject, context, "").mteb_model_meta
@@ -245,8 +235,8 @@ class MtebTask:
     def _settings(self, subject: Subject, context: TaskContext) -> dict[str, Any]:
         encoder, hybrid = subject.encoder, context.retrieval.hybrid
         return {
-            "benchmark": self._config.benchmark,
-            "prompts": dict(self._config.prompts),
+            "benchmark": self.config.benchmark,
+            "prompts": dict(self.config.prompts),
             "max_length": None if encoder is None else encoder.max_length,
             "width": context.retrieval.dim,
             "sparse_weight": hybrid.sparse_weight,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ from mgte.evaluate.records import TaskKind, TaskResult, WorstItem
 from mgte.evaluate.retrieval_config import HybridConfig
 from mgte.evaluate.significance import bootstrap_interval
 from mgte.evaluate.subjects.subject import PairScorer, Subject, TextEncoder
-from mgte.evaluate.tasks.task import TaskContext
+from mgte.evaluate.tasks.task import Task, TaskContext
 from mgte.evaluate.tasks.text_parts import (
     TextPart,
     task_settings,
@@ -65,31 +64,15 @@ class RerankingConfig:
     main_metric: Literal["map", "mrr_at_10", "ndcg_at_10", "accuracy"] = "map"
 
 
-class RerankingTask:
+class RerankingTask(Task[RerankingConfig]):
     """Rankings of the candidates of each query, by every similarity that the subject has.
 
     "dense" and "sparse" compare vectors, "hybrid" adds both scores, "reranked" scores pairs. Equal
     scores are ranked in an order that knows nothing of the grades. Queries of which all candidates,
     or none, are relevant are left out, as no ranking of them is better than another.
-
-    Args:
-        config: Settings.
-        root: Folder that paths stand below.
     """
 
-    def __init__(self, config: RerankingConfig, root: Path) -> None:
-        self.config = config
-        self.root = root
-
-    @property
-    def name(self) -> str:
-        """Name of the task."""
-        return self.config.name
-
-    @property
-    def kind(self) -> TaskKind:
-        """What kind of task."""
-        return "reranking"
+    kind: TaskKind = "reranking"
 
     def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
         """Measure a subject.

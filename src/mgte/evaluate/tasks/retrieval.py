@@ -28,7 +28,7 @@ from mgte.evaluate.subjects.subject import PairScorer, Subject, TextEncoder
 from mgte.evaluate.tasks.data_paths import existing_path
 from mgte.evaluate.tasks.language_parts import Found, parts_by_language
 from mgte.evaluate.tasks.subset_means import mean_over_subsets
-from mgte.evaluate.tasks.task import TaskContext
+from mgte.evaluate.tasks.task import Task, TaskContext
 
 _NUM_WORST = 20
 _NUM_SHOWN = 3
@@ -80,27 +80,10 @@ class RetrievalTaskConfig:
             )
 
 
-class RetrievalTask:
-    """A collection as a task.
+class RetrievalTask(Task[RetrievalTaskConfig]):
+    """A collection as a task."""
 
-    Args:
-        config: What is measured.
-        root: Folder from which its path counts.
-    """
-
-    def __init__(self, config: RetrievalTaskConfig, root: Path) -> None:
-        self._config = config
-        self._root = root
-
-    @property
-    def name(self) -> str:
-        """Name of the task."""
-        return self._config.name
-
-    @property
-    def kind(self) -> TaskKind:
-        """Always "retrieval"."""
-        return "retrieval"
+    kind: TaskKind = "retrieval"
 
     def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
         """Search the collection.
@@ -118,9 +101,9 @@ class RetrievalTask:
             ConfigError: The subject can rank in none of the wanted ways.
             BackendUnavailableError: pytrec_eval or bm25s is not installed.
         """
-        config = context.retrieval.changed(self._config.retrieval)
+        config = context.retrieval.changed(self.config.retrieval)
         modes = possible_modes(
-            self._config.modes or context.modes, subject.encoder, subject.reranker
+            self.config.modes or context.modes, subject.encoder, subject.reranker
         )
         measured: list[TaskResult] = []
         for collection, subset in self._collections(context):
@@ -129,7 +112,7 @@ class RetrievalTask:
                 subject,
                 modes,
                 config,
-                task=self._config,
+                task=self.config,
                 subset=subset,
                 seed=context.seed,
                 runs_folder=context.runs_folder,
@@ -140,10 +123,10 @@ class RetrievalTask:
 
     def _collections(self, context: TaskContext) -> Iterator[tuple[Collection, str]]:
         """Collections with the names of their subsets, read one after the other."""
-        config = self._config
+        config = self.config
         if config.collection is None:
             collection = read_collection(
-                existing_path(self._root, config.data, self.name),
+                existing_path(self.root, config.data, self.name),
                 split=config.split,
                 max_queries=config.max_queries,
                 max_documents=config.max_documents,
@@ -153,7 +136,7 @@ class RetrievalTask:
             )
             yield collection, ""
             return
-        files, seed = DatasetFiles(self._root, offline=context.offline), context.seed
+        files, seed = DatasetFiles(self.root, offline=context.offline), context.seed
         published = config.collection
         # A task that is one subset is called after it; one of several tells them apart.
         if published.joint_subsets:

@@ -1,8 +1,9 @@
 """Task: what can be measured, and what it is given beside the subject. Loads no torch."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from mgte.evaluate.records import TaskKind, TaskResult
 from mgte.evaluate.retrieval_config import Mode, RetrievalConfig
@@ -35,19 +36,45 @@ class TaskContext:
     runs_folder: Path | None = None
 
 
-class Task(Protocol):
-    """One dataset with one protocol."""
+class NamedConfig(Protocol):
+    """What the records of all tasks have."""
+
+    @property
+    def name(self) -> str:
+        """Name of the task."""
+        ...
+
+
+Config = TypeVar("Config", bound=NamedConfig)
+
+
+class Task(ABC, Generic[Config]):
+    """One dataset with one protocol.
+
+    Args:
+        config: What is measured.
+        root: Folder from which paths of data count.
+
+    Attributes:
+        config: The same.
+        root: The same.
+    """
+
+    def __init__(self, config: Config, root: Path) -> None:
+        self.config = config
+        self.root = root
 
     @property
     def name(self) -> str:
         """Name, unique in a suite; also the name of a file."""
-        ...
+        return self.config.name
 
     @property
+    @abstractmethod
     def kind(self) -> TaskKind:
         """What kind of task."""
-        ...
 
+    @abstractmethod
     def run(self, subject: Subject, context: TaskContext) -> list[TaskResult]:
         """Measure a subject.
 
@@ -61,4 +88,3 @@ class Task(Protocol):
         Raises:
             MgteError: Data or model cannot be used; the message says why.
         """
-        ...

@@ -1,10 +1,9 @@
 """TextTask: what the tasks on texts share; each kind says only how it measures one part."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from mgte.evaluate.records import TaskKind, TaskResult, WorstItem
 from mgte.evaluate.significance import bootstrap_interval
 from mgte.evaluate.subjects.subject import Subject
-from mgte.evaluate.tasks.task import TaskContext
+from mgte.evaluate.tasks.task import Task, TaskContext
 from mgte.evaluate.tasks.text_parts import Measuring, TextPart, task_settings, text_parts
 from mgte.evaluate.text_data import TextDataConfig, items_hash
 from mgte.evaluate.text_data.items import TextItem
@@ -61,22 +60,8 @@ class MeasuredPart:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class TextTask(ABC, Generic[Config]):
-    """A task on texts in files, measured part by part (one part per subset).
-
-    Args:
-        config: Settings.
-        root: Folder that paths stand below.
-    """
-
-    def __init__(self, config: Config, root: Path) -> None:
-        self.config = config
-        self.root = root
-
-    @property
-    def name(self) -> str:
-        """Name of the task."""
-        return self.config.name
+class TextTask(Task[Config]):
+    """A task on texts in files, measured part by part (one part per subset)."""
 
     @property
     def kind(self) -> TaskKind:
