@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 
 from mgte.evaluate.records import Report, TaskResult
 from mgte.evaluate.reports.protocols import numbers_beside, protocol_differences
-from mgte.evaluate.reports.published import Benchmark, Place, Published, place_of, publications
+from mgte.evaluate.reports.published import (
+    Benchmark,
+    Place,
+    Published,
+    place_of,
+    publications,
+    published_split,
+)
 from mgte.evaluate.reports.row import ReportRow, metric_name
 
 # Results of one part; one of them unless it is a mean itself.
@@ -74,13 +81,22 @@ def _measured(report: Report) -> list[_Measured]:
             name=name,
             variant=variant,
             parts={
-                part: _without_members(results) if (name, variant, part) in wholes else results
+                part: _of_one_split(
+                    _without_members(results) if (name, variant, part) in wholes else results,
+                    Place(benchmark=name, part=part),
+                )
                 for part, results in parts.items()
             },
             has_mean=(name, variant, "") in wholes,
         )
         for (name, variant), parts in groups.items()
     ]
+
+
+def _of_one_split(results: Sequence[TaskResult], place: Place) -> Sequence[TaskResult]:
+    """Results of the published split, where others were measured too."""
+    wanted = published_split(place)
+    return [result for result in results if result.split == wanted] or results
 
 
 def _without_members(results: Sequence[TaskResult]) -> list[TaskResult]:

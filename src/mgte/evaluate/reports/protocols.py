@@ -13,11 +13,12 @@ from mgte.evaluate.reports.published import (
     publications,
     published_model,
     published_numbers,
+    published_split,
 )
 from mgte.evaluate.reports.row import metric_name
 
-# Settings by which a task measures less than all of its data.
-_CUTS = ("max_queries", "max_documents", "max_items", "max_pairs")
+# Settings by which a task measures, or learns from, less than all of its data.
+_CUTS = ("max_queries", "max_documents", "max_items", "max_pairs", "stop")
 _TRUNCATED = ("num_documents_truncated", "num_queries_truncated")
 # Documents may be counted with or without empty ones.
 _SIZE_TOLERANCE = 0.01
@@ -66,11 +67,12 @@ def _data_differences(result: TaskResult, published: Published) -> Iterator[str]
     part = benchmark.parts.get(published.place.part)
     if (published.metric or result.main_metric) not in result.metrics:
         yield f"published is {metric_name(published.metric)}"
-    split = (part.split if part else "") or benchmark.split
+    split = published_split(published.place)
     if split and result.split != split:
         yield f"published on {split}"
-    asked = {**result.settings, **(result.settings.get("task") or {})}
-    cuts = [f"{name} {asked[name]}" for name in _CUTS if asked.get(name)]
+    # A collection or a file may be cut by itself, deep inside the task's settings.
+    asked = [(name, value) for name, value in _flat(result.settings) if name in _CUTS and value]
+    cuts = dict.fromkeys(f"{name} {value}" for name, value in asked)
     if cuts:
         yield f"measured with {', '.join(cuts)}"
     if "mean_over" in result.facts:
@@ -99,18 +101,22 @@ def _missing_members(result: TaskResult, place: Place) -> Iterator[str]:
 
 def _setting_differences(result: TaskResult, report: Report, published: Published) -> Iterator[str]:
     settings = {**report.settings, **result.settings}
-    max_length, dim = settings.get("max_length"), settings.get("dim") or settings.get("width")
+    # mteb's results tell a smaller width by their variant, which nothing was published for.
+    max_length, dim = settings.get("max_length"), settings.get("dim")
     told = {**dict(_flat(settings)), **result.facts}
     for name, value in published.requires.items():
-        if name in told and told[name] != value:
-            yield f"{name.replace('_', ' ')}: {told[name]}, published with {value}"
+        if name in told and not _is_met(told[name], value):
+            words = " to ".join(map(str, value)) if isinstance(value, list) else value
+            yield f"{name.replace('_', ' ')}: {told[name]}, published with {words}"
     if published.variant == "bm25":
         return
-    # Where no text was cut, the limit changed nothing.
+    # Where no text was cut, a smaller limit changed nothing; a larger one may show more of a text.
     was_cut = any(result.facts.get(name, 1) for name in _TRUNCATED)
-    if published.max_length and max_length and max_length < published.max_length and was_cut:
-        yield f"at most {max_length:,} tokens, published with {published.max_length:,}"
-    if dim and "@" not in result.variant:
+    if published.max_length and max_length:
+        is_other = was_cut if max_length < published.max_length else True
+        if max_length != published.max_length and is_other:
+            yield f"at most {max_length:,} tokens, published with {published.max_length:,}"
+    if dim and "@" not in result.variant and published.variant != "sparse":
         yield f"first {dim} dimensions"
 
 
@@ -124,6 +130,14 @@ def _first_stage_differences(
     ranking = result.facts.get("first_stage", result.settings.get("first_stage", "unknown"))
     if ranking != published.first_variant:
         yield f"published on {published.first_variant} candidates, these are {ranking}"
+
+
+def _is_met(value: Any, wanted: Any) -> bool:
+    """Whether a value is the wanted one, or lies between two."""
+    if not isinstance(wanted, list):
+        return bool(value == wanted)
+    low, high = wanted
+    return isinstance(value, int | float) and low <= value <= high
 
 
 def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -26,7 +26,7 @@ class Part:
     Attributes:
         names: Names under which it is known.
         stands_alone: Whether the names say enough without the benchmark's in front of them.
-        queries: Queries of the whole collection; 0 where it is not checked.
+        queries: Queries, or texts, of the whole collection; 0 where they are not checked.
         documents: Its documents; 0 where they are not checked.
         split: Part of the data that is measured; "" means the benchmark's.
         members: Collections of which it is the mean, where it is one.
@@ -100,7 +100,7 @@ class Table:
         max_length: Longest text in tokens; 0 means the model's.
         first_stage: Model whose candidates were reranked; "" where nothing was.
         first_variant: How that model ranked.
-        requires: Settings or facts that a result must not contradict.
+        requires: Settings or facts that a result must not contradict; two numbers are a range.
     """
 
     source: str
@@ -159,7 +159,7 @@ class Published:
         max_length: Longest text in tokens; 0 where it is not checked.
         first_stage: Model whose candidates were reranked.
         first_variant: How that model ranked.
-        requires: Settings or facts that a result must not contradict.
+        requires: Settings or facts that a result must not contradict; two numbers are a range.
     """
 
     model: str
@@ -253,6 +253,13 @@ def published_numbers(model: str, variant: str, place: Place) -> tuple[Published
     ]
     benchmark = publications().benchmarks[place.benchmark]
     return tuple(sorted(found, key=lambda number: number.metric not in ("", benchmark.metric)))
+
+
+def published_split(place: Place) -> str:
+    """The part of the data that the numbers of a place are of; "" where it is not checked."""
+    benchmark = publications().benchmarks[place.benchmark]
+    part = benchmark.parts.get(place.part)
+    return (part.split if part else "") or benchmark.split
 
 
 @lru_cache(maxsize=1)

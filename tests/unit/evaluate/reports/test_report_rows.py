@@ -181,3 +181,98 @@ def test_languages_of_a_fine_tuned_task_are_averaged_for_every_published_metric(
     assert (f1.metric, f1.published.value) == ("f1", 0.7481)
     assert (exact.metric, exact.published.value) == ("exact match", 0.5937)
     assert exact.difference == pytest.approx(0.5 - 0.5937)
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"settings": {"task": {"collection": {"max_documents": 900}}}}, "max_documents 900"),
+        ({"settings": {"max_length": 32768}}, "32,768 tokens, published with 8,192"),
+    ],
+)
+def test_a_cut_collection_or_longer_texts_are_another_protocol(make_result, fields, word):
+    results = mldr(make_result, publications().benchmarks["mldr"].languages, **fields)
+    mean = report_rows(replace(GTE, results=results))[-1]
+    assert mean.difference is None
+    assert word in mean.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "weight", "is_same"),
+    [
+        ("gte-multilingual-base", 0.01, True),
+        ("gte-multilingual-base", 0.3, False),
+        ("bge-m3", 0.3, True),
+        ("bge-m3", 0.01, False),
+    ],
+)
+def test_hybrids_are_compared_at_the_published_weight(make_result, model, weight, is_same):
+    metrics = {"answer_recall_at_20": 0.6}
+    settings = {"max_length": 512, "hybrid": {"sparse_weight": weight}}
+    result = make_result("MKQA", "hybrid", main_metric="answer_recall_at_20", metrics=metrics)
+    result = replace(result, settings=settings)
+    row = only_row(result, Report(model=model, settings={"max_length": 512}))
+    assert row.published is not None
+    # MKQA is published with 512 tokens, whatever the model takes.
+    assert (row.difference is not None) == is_same
+
+
+@pytest.mark.parametrize(("name", "value"), [("rerank_depth", 20), ("rerank_blend", 0.5)])
+def test_reranking_less_or_by_both_rankings_is_another_protocol(make_result, name, value):
+    fields = {"facts": {"first_stage": "dense"}, "settings": {name: value}}
+    result = make_result("scifact", "reranked", 0.73, **fields)
+    report = Report(model="gte-modernbert-base", reranker="gte-reranker-modernbert-base")
+    row = only_row(result, report)
+    assert (row.difference, len(row.notes)) == (None, 1)
+    assert name.replace("_", " ") in row.notes[0]
+
+
+def test_a_mean_of_languages_does_not_stand_beside_english(make_result):
+    fields = {"kind": "classification", "main_metric": "accuracy", "metrics": {"accuracy": 0.7}}
+    report = Report(model="gte-large-en-v1.5")
+    facts = {"mean_over": ["EN", "DE"]}
+    mean = make_result("amazon-counterfactual", "", language="", facts=facts, **fields)
+    assert only_row(mean, report).published is None
+    task = "AmazonReviewsClassification"
+    for split, is_same in (("test", True), ("validation", False)):
+        row = only_row(
+            make_result(task, "", subset="en", split=split, num_items=5000, **fields), report
+        )
+        assert row.published.value == 0.54196
+        assert (row.difference is not None) == is_same
+
+
+def test_what_others_fine_tuned_their_own_way_is_not_compared(make_result):
+    fields = {"kind": "average", "main_metric": "average", "metrics": {"average": 0.84}}
+    result = make_result("glue-average", "", facts={"profile": "paper"}, **fields)
+    assert only_row(result, Report(model="roberta-base")).difference is None
+    assert only_row(result, Report(model="xlm-roberta-base")).difference is not None
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_same"),
+    [
+        ({"setting": {"lr": 2e-5, "epochs": 3, "max_length": 128}}, True),
+        ({"setting": {"lr": 5e-5}}, False),
+        ({"train": {"stop": 1000}}, False),
+    ],
+)
+def test_fine_tuning_is_compared_at_the_published_setting(make_result, settings, is_same):
+    fields = {"kind": "fine_tuning", "main_metric": "accuracy", "metrics": {"accuracy": 0.7}}
+    results = tuple(
+        make_result("XNLI", "", subset=f"l{i}", settings=settings, **fields) for i in range(15)
+    )
+    rows = report_rows(Report(model="xlm-roberta-base", results=results))
+    assert (rows[-1].difference is not None) == is_same
+
+
+def test_only_the_published_split_counts_in_a_mean(make_result):
+    languages = publications().benchmarks["mldr"].languages
+    results = [
+        make_result("MultiLongDocRetrieval", "dense", value, subset=name, split=split)
+        for name in languages
+        for split, value in (("dev", 0.9), ("test", 0.5))
+    ]
+    mean = report_rows(replace(GTE, results=tuple(results)))[-1]
+    assert (mean.task, mean.value) == ("MLDR: mean of 13", pytest.approx(0.5))
+    assert mean.difference == pytest.approx(0.5 - 0.566)
