@@ -313,3 +313,12 @@ def test_models_without_dense_vectors_are_searched(register, beir_folder, contex
     assert results[0].main == pytest.approx(own.metrics["sparse"], abs=1e-5)
     with pytest.raises(ConfigError, match="LocalSTS: got splade, which has no dense vectors"):
         run(MtebTaskConfig(name="LocalSTS"), Subject(encoder=encoder), plain)
+
+
+@pytest.mark.parametrize(("name", "count"), [("mteb-fr", 26), ("mteb-pl", 26), ("mteb-zh", 35)])
+def test_averages_of_the_first_leaderboard_count_one_split_of_each_task(name, count) -> None:
+    [entry] = [entry for entry in read_suite(name).tasks if entry["name"] == name]
+    tasks = [MtebTask(MtebTaskConfig(**record), Path())._find() for record in entry["more"]]
+    assert len({task.metadata.name for task in tasks}) == len(tasks) == count
+    assert {len(task.eval_splits) for task in tasks} == {1}
+    assert {len(task.hf_subsets) for task in tasks} == {1}
