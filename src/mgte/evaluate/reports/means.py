@@ -165,14 +165,15 @@ def _row(
     )
     if not numbers:
         return row
-    published = numbers[0]
-    told = [*notes, *_differences(measured, results, published, report)]
+    differences = [list(_differences(measured, results, number, report)) for number in numbers]
+    nearest = min(range(len(numbers)), key=lambda index: len(differences[index]))
+    published, told = numbers[nearest], [*notes, *differences[nearest]]
     if len(told) > _MOST_NOTES:
         told = [*told[:_MOST_NOTES], f"{len(told) - _MOST_NOTES} more differences"]
     return replace(
         row,
         published=published,
-        others=tuple(numbers[1:]),
+        others=tuple(number for number in numbers if number is not published),
         difference=None if told else value - published.value,
         notes=tuple(told),
     )

@@ -276,3 +276,21 @@ def test_only_the_published_split_counts_in_a_mean(make_result):
     mean = report_rows(replace(GTE, results=tuple(results)))[-1]
     assert (mean.task, mean.value) == ("MLDR: mean of 13", pytest.approx(0.5))
     assert mean.difference == pytest.approx(0.5 - 0.566)
+
+
+@pytest.mark.parametrize(
+    ("first_stage", "published", "is_same"),
+    [("dense", 0.787, True), ("hybrid", 0.738, True), ("bm25", 0.787, False)],
+)
+def test_a_mean_stands_beside_the_number_of_its_first_stage(
+    make_result, first_stage, published, is_same
+):
+    languages = publications().benchmarks["mldr"].languages
+    settings = {"first_stage": first_stage, "rerank_depth": 100, "sparse_weight": 0.01}
+    results = tuple(
+        make_result(f"MLDR-{language}", "reranked", settings=settings) for language in languages
+    )
+    report = replace(GTE, reranker="gte-multilingual-reranker-base", results=results)
+    mean = report_rows(report)[-1]
+    assert mean.published.value == published
+    assert (mean.difference is not None) == is_same
