@@ -166,6 +166,18 @@ def test_loco(tmp_path) -> None:
         load(tmp_path, **settings, subset="qasper")
 
 
+def test_loco_may_have_a_file_per_task(tmp_path) -> None:
+    for task in ("qmsum", "gov_report"):
+        document = {"dataset": task, "pid": f"{task}_Passage_0", "passage": "text"}
+        query = {"dataset": task, "qid": f"{task}_Query_0", "query": "?"}
+        answers = {"answer_pids": [f"{task}_Passage_0"]}
+        write(tmp_path / f"LoCoV1-Documents/documents/{task}_test.jsonl", [document])
+        write(tmp_path / f"LoCoV1-Queries/documents/{task}_test.jsonl", [query | answers])
+    settings = {"data": "LoCoV1-Documents", "queries": "LoCoV1-Queries", "subset": "qmsum"}
+    expected = ({"qmsum_Passage_0": "text"}, {"qmsum_Query_0": "?"})
+    assert told(load(tmp_path, layout="loco", **settings))[:2] == expected
+
+
 def test_bright_leaves_excluded_documents_out(tmp_path) -> None:
     folder = tmp_path / "BRIGHT"
     rows = [{"id": f"d{n}", "content": f"text {n}"} for n in range(4)]

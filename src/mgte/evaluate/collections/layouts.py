@@ -129,10 +129,17 @@ def _read_mldr(config: CollectionConfig, files: DatasetFiles) -> Parts:
 def _read_loco(config: CollectionConfig, files: DatasetFiles) -> Parts:
     """LoCo: documents of all tasks in one dataset, queries with their answers in another.
 
-    Documents without text (in Qasper) are left out, and the queries that ask for them.
+    Either is one file, or one per task (`documents/qmsum_test.jsonl` in both). Documents without
+    text (in Qasper) are left out, and the queries that ask for them.
     """
     task, split = _subset(config), config.split
-    patterns = [f"data/{split}*.parquet", f"**/{split}*.parquet", f"**/{split}*.jsonl*", "*.jsonl*"]
+    patterns = [
+        f"data/{split}*.parquet",
+        f"**/{split}*.parquet",
+        f"**/{task}_{split}.jsonl*",
+        f"**/{split}*.jsonl*",
+        "*.jsonl*",
+    ]
     found = files.find(config.data, patterns, revision=config.revision)
     documents = [
         Document(doc_id=text_of(record, ("pid",), where), text=record["passage"])
