@@ -1,6 +1,7 @@
 """Metrics of fine-tuning equal those of the packages that everybody uses."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -166,3 +167,17 @@ def test_averages_take_one_metric_per_task_and_mean_over_languages() -> None:
     assert average == pytest.approx(0.22)
     with pytest.raises(DataError, match="no result of 'XNLI', expected all of 10"):
         benchmark_average(results[1:-2], XTREME_R_TASKS)
+
+
+def test_an_average_tells_the_settings_of_its_trainings() -> None:
+    def settings(lr, stop=None):
+        return {"setting": {"lr": lr, "epochs": 3}, "train": {"stop": stop}}
+
+    results = [result(wanted.task, {wanted.metric: 0.5}, "matched") for wanted in GLUE_TASKS]
+    same = [replace(one, settings=settings(2e-5)) for one in results]
+    other = replace(results[0], task="XNLI", settings=settings(1e-3))
+    told = average_result("glue-average", [*same, other]).settings
+    assert told == {"setting": {"lr": 2e-5, "epochs": 3}}
+    cut = replace(same[0], settings=settings(5e-5, stop=100))
+    told = average_result("glue-average", [cut, *same[1:]]).settings
+    assert told == {"setting": {"lr": "5e-05 and 2e-05", "epochs": 3}, "stop": 100}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mgte.errors import DataError
 from mgte.evaluate.records import TaskResult
@@ -47,6 +48,8 @@ XTREME_R_TASKS = (
     AveragedTask(task="Tatoeba-R", metric="accuracy"),
 )
 
+
+_TOLD = ("lr", "epochs", "batch_size", "max_length", "pooling")
 
 # Name of an average, as suites ask for it, to what it is taken over.
 AVERAGES: Mapping[str, tuple[AveragedTask, ...]] = {
@@ -97,6 +100,8 @@ def average_result(name: str, results: Sequence[TaskResult]) -> TaskResult:
         DataError: A task is missing.
     """
     average, values = benchmark_average(results, AVERAGES[name])
+    counted = [task.task for task in AVERAGES[name]]
+    results = [result for result in results if result.task in counted]
     profiles = {str(result.facts["profile"]) for result in results if "profile" in result.facts}
     return TaskResult(
         task=name,
@@ -107,4 +112,18 @@ def average_result(name: str, results: Sequence[TaskResult]) -> TaskResult:
         split="dev" if name.startswith("glue") else "test",
         # Chosen settings give other averages than fixed ones, and are told as such.
         facts={"tasks": dict(values), "profile": " and ".join(sorted(profiles)) or "unknown"},
+        settings=_settings(results),
     )
+
+
+def _settings(results: Sequence[TaskResult]) -> dict[str, Any]:
+    """What decides whether an average is the published one: settings, and cut training data."""
+    told: dict[str, Any] = {}
+    for name in _TOLD:
+        settings = [result.settings.get("setting") or {} for result in results]
+        values = list(dict.fromkeys(setting[name] for setting in settings if name in setting))
+        if values:
+            told[name] = values[0] if len(values) == 1 else " and ".join(map(str, values))
+    stops = [(result.settings.get("train") or {}).get("stop") for result in results]
+    cut = [stop for stop in stops if stop]
+    return {**({"setting": told} if told else {}), **({"stop": min(cut)} if cut else {})}

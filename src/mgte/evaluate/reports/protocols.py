@@ -103,7 +103,9 @@ def _setting_differences(result: TaskResult, report: Report, published: Publishe
     settings = {**report.settings, **result.settings}
     # mteb's results tell a smaller width by their variant, which nothing was published for.
     max_length, dim = settings.get("max_length"), settings.get("dim")
-    told = {**dict(_flat(settings)), **result.facts}
+    # The model's limit is looked at below; a training has one of its own, deeper inside.
+    inner = {name: value for name, value in settings.items() if name != "max_length"}
+    told = {**dict(_flat(inner)), **result.facts}
     for name, value in published.requires.items():
         if name in told and not _is_met(told[name], value):
             words = " to ".join(map(str, value)) if isinstance(value, list) else value

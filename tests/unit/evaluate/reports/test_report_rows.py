@@ -247,6 +247,9 @@ def test_what_others_fine_tuned_their_own_way_is_not_compared(make_result):
     result = make_result("glue-average", "", facts={"profile": "paper"}, **fields)
     assert only_row(result, Report(model="roberta-base")).difference is None
     assert only_row(result, Report(model="xlm-roberta-base")).difference is not None
+    for settings in ({"setting": {"lr": 5e-5}}, {"stop": 1000}):
+        changed = replace(result, settings=settings)
+        assert only_row(changed, Report(model="xlm-roberta-base")).difference is None
 
 
 @pytest.mark.parametrize(
