@@ -170,5 +170,14 @@ def test_every_task_of_the_published_suites_has_a_place(make_result):
         assert len(places) == count
 
 
+def test_languages_of_the_suite_are_as_many_as_the_published_means_have():
+    from mgte.evaluate.suite import read_suite
+
+    parts = publications().benchmarks["xtreme-r"].parts.values()
+    for entry in read_suite("xtreme-r").tasks:
+        [part] = [part for part in parts if entry["name"] in part.names]
+        assert sum(len(test["languages"]) for test in entry["tests"]) == part.num_subsets
+
+
 def test_bm25_is_the_same_whoever_reports_it():
     assert value_of("bm25", "bm25", "beir", "scifact") == 0.665
