@@ -119,6 +119,7 @@ class Report:
         created: Time of the end, ISO 8601, UTC.
         results: What was measured.
         failures: What could not be.
+        missing: Tasks of the suite that were not measured yet.
         format_version: Version of this layout.
     """
 
@@ -132,6 +133,7 @@ class Report:
     created: str = ""
     results: tuple[TaskResult, ...] = ()
     failures: tuple[Failure, ...] = ()
+    missing: tuple[str, ...] = ()
     format_version: int = FORMAT_VERSION
 
 
