@@ -48,6 +48,22 @@ def test_light_rooms_do_not_load_torch(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+LAZY = [
+    path.parent.relative_to(PACKAGE.parent).as_posix().replace("/", ".")
+    for path in sorted(PACKAGE.rglob("__init__.py"))
+    if "names_on_first_use" in path.read_text("utf-8") and path.parent != PACKAGE
+]
+
+
+@pytest.mark.parametrize("room", LAZY)
+def test_public_names_are_not_hidden_by_modules(room: str) -> None:
+    # `from room import name` looks for a module of that name first, whatever `__getattr__` says.
+    module = importlib.import_module(room)
+    modules = {found.name for found in pkgutil.iter_modules(module.__path__)}
+    hidden = {name for name in module.__all__ if name in modules} - set(vars(module))
+    assert not hidden
+
+
 @pytest.mark.parametrize("path", SOURCES + TESTS, ids=name_of)
 def test_files_are_read_in_one_sitting(path: Path) -> None:
     num_lines = path.read_text("utf-8").count("\n")

@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from mgte.cli.evaluate_options import add_options
+from mgte.cli.evaluate_options import add_options, fill_data_options
 from mgte.errors import ConfigError
 
 DESCRIPTION = (
@@ -38,10 +38,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list is not None:
         return evaluate_suites.list_suites(arguments.list)
     if arguments.compare is not None:
+        if arguments.json:
+            raise ConfigError("--json: a comparison has none, expected --out x.md or x.html")
         first, second = arguments.compare
         return evaluate_suites.compare(first, second, arguments.out)
+    fill_data_options(arguments)
     if arguments.run:
         return evaluate_runs.evaluate_runs(arguments)
+    if arguments.model is None and arguments.reranker is not None:
+        # Measured alone, it ranks what BM25 finds.
+        arguments.model, arguments.reranker = arguments.reranker, None
     if arguments.model is None:
         raise ConfigError("MODEL: missing, expected a name, a folder or an address")
     if not (arguments.suite or arguments.data or arguments.task):

@@ -2,17 +2,19 @@
 
 import argparse
 import json
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mgte.cli.evaluate_names import short_names
 from mgte.cli.evaluate_options import COLUMNS, load_models, retrieval_config
 from mgte.cli.output import say, write_json, write_table
 from mgte.errors import DataError, MgteError
 from mgte.text import replace_text
 
 if TYPE_CHECKING:
-    from mgte.evaluate import Mode, RetrievalConfig, RetrievalResult
+    from mgte.evaluate import RetrievalConfig, RetrievalResult
     from mgte.evaluate.subjects import Subject
 
 # As for every error that the user can fix.
@@ -21,20 +23,27 @@ FAILED = 2
 
 def evaluate_collections(arguments: argparse.Namespace) -> int:
     """Print one row per collection."""
+    from mgte.evaluate.suite_words import check_writable
+
     out = None if arguments.out is None else Path(arguments.out)
     if out is not None and not out.resolve().parent.is_dir():
         raise DataError(f"{out}: no such folder, expected one to write in")
     config = retrieval_config(arguments)
+    if out is not None:
+        check_writable(out.resolve().parent)
     subject = load_models(arguments)
-    subject.wanted_encoder("--data")
+    names = short_names(arguments.data)
     results: list[RetrievalResult] = []
     num_failed = 0
     try:
-        for folder, split in product(arguments.data, arguments.split):
+        for (folder, name), split in product(
+            zip(arguments.data, names, strict=True), arguments.split
+        ):
             try:
                 result = measure(folder, split, subject, arguments, config)
+                result = replace(result, collection=name)
             except MgteError as error:
-                say(f"error: {folder} ({split}): {error}")
+                say(f"error: {error}")
                 num_failed += 1
                 continue
             results.append(result)
@@ -45,7 +54,7 @@ def evaluate_collections(arguments: argparse.Namespace) -> int:
         # What is done stays done, whatever ends the program.
         if not arguments.json and results:
             print_table(results)
-    if num_failed:
+    if num_failed and results:
         say(f"{num_failed} of {num_failed + len(results)} collections failed")
     return FAILED if num_failed else 0
 
@@ -77,9 +86,13 @@ def measure(
     config: "RetrievalConfig",
 ) -> "RetrievalResult":
     """One collection."""
-    from mgte.evaluate import evaluate_retrieval, read_collection
+    from mgte.evaluate import read_collection
+    from mgte.evaluate.retrieval import search_and_measure, wanted_modes
+    from mgte.evaluate.tasks.retrieval import possible_modes
 
-    encoder = subject.wanted_encoder(folder)
+    encoder, reranker = subject.encoder, subject.reranker
+    # What the models cannot do is told before data is read.
+    modes = wanted_modes(arguments.modes, encoder, reranker) if arguments.modes else ()
     collection = read_collection(
         folder,
         split=split,
@@ -89,22 +102,8 @@ def measure(
         own_documents=arguments.own_documents,
         seed=arguments.seed or 0,
     )
-    possible: list[Mode] = ["bm25"]
-    if encoder.has_dense:
-        possible += ["dense"]
-    if encoder.has_sparse:
-        possible += ["sparse"]
-    if encoder.has_dense and encoder.has_sparse:
-        possible += ["hybrid"]
-    if subject.reranker is not None:
-        possible += ["reranked"]
-    return evaluate_retrieval(
-        encoder,
-        collection,
-        reranker=subject.reranker,
-        modes=arguments.modes or possible,
-        config=config,
-    )
+    modes = modes or possible_modes((), encoder, reranker)
+    return search_and_measure(encoder, reranker, collection, modes, config)[0]
 
 
 def print_table(results: "list[RetrievalResult]") -> None:

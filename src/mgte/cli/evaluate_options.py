@@ -70,7 +70,9 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         help="fields of the tasks of --suite or --data, such as profile=sweep or score=label",
     )
     what.add_argument(
-        "--split", nargs="+", default=["test"], help="judgements; a folder without them is an error"
+        "--split",
+        nargs="+",
+        help="judgements of --data (test); a folder without them is an error",
     )
     what.add_argument(
         "--data-root",
@@ -80,8 +82,9 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--out",
         metavar="PATH",
-        help="folder for report.json, .md, .html and finished tasks; with --data also a file "
-        "x.json for all metrics, per query too",
+        help="folder for report.json, .md, .html and finished tasks (default: "
+        "evaluation/MODEL/SUITE; none for a table of --data); with --data also a file x.json for "
+        "all metrics, per query too",
     )
     what.add_argument("--seed", type=int, metavar="N", help="decides what is drawn (0)")
     what.add_argument(
@@ -123,20 +126,21 @@ def _add_retrieval(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument(
         "--document-ids",
-        default="*",
         metavar="PATTERN",
-        help="pattern of the document ids that are searched; {split} stands for the split",
+        help="pattern of the document ids of --data that are searched; {split} is the split",
     )
     how.add_argument(
         "--own-documents",
         choices=("same-text", "same-id", "none"),
-        default="same-text",
-        help="documents that are the query itself and are not ranked for it: those of its id and "
-        "text, of its id (as BEIR's scripts do), or none (%(default)s)",
+        help="documents of --data that are the query itself and are not ranked for it: those of "
+        "its id and text, of its id (as BEIR's scripts do), or none (same-text)",
     )
-    how.add_argument("--max-queries", type=positive, default=0, metavar="N")
+    how.add_argument("--max-queries", type=positive, metavar="N", help="of --data")
     how.add_argument(
-        "--max-documents", type=positive, default=0, metavar="N", help="beside the judged ones"
+        "--max-documents",
+        type=positive,
+        metavar="N",
+        help="of --data, beside the judged ones",
     )
     how.add_argument("--dim", type=positive, metavar="N", help="leading dimensions to use")
     how.add_argument(
@@ -185,6 +189,36 @@ def _add_asking(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="texts per batch of st: models and per request to servers (%(default)s)",
     )
+
+
+# What belongs to --data, and what it is where nobody says.
+_OF_DATA: dict[str, Any] = {
+    "split": ["test"],
+    "document_ids": "*",
+    "own_documents": "same-text",
+    "max_queries": 0,
+    "max_documents": 0,
+}
+
+
+def fill_data_options(arguments: argparse.Namespace) -> None:
+    """Give the options of --data their defaults; a suite, which knows its own data, refuses them.
+
+    Args:
+        arguments: What the parser made of the command line; changed.
+
+    Raises:
+        ConfigError: One of them is given without --data.
+    """
+    for name, default in _OF_DATA.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, default)
+        elif not arguments.data:
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigError(
+                f"{option}: belongs to --data, and there is none",
+                hint=f"fields of a suite's tasks are set by --set, such as --set {name}=...",
+            )
 
 
 def retrieval_config(

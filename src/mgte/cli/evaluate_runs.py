@@ -3,10 +3,15 @@
 import argparse
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mgte.cli.evaluate_names import FILES, short_names
 from mgte.cli.evaluate_suites import plain_result, print_report
 from mgte.cli.output import say, write_json
 from mgte.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mgte.evaluate.records import TaskResult
 
 
 def evaluate_runs(arguments: argparse.Namespace) -> int:
@@ -14,7 +19,12 @@ def evaluate_runs(arguments: argparse.Namespace) -> int:
     if arguments.model is not None:
         raise ConfigError(f"--run: got the model {arguments.model!r} too, expected one of them")
     if len(arguments.data) != 1 or len(arguments.split) != 1:
-        raise ConfigError("--run: expected one folder in --data, and one --split")
+        raise ConfigError(
+            f"--run: got {len(arguments.data)} folders in --data and {len(arguments.split)} "
+            "splits, expected one of each"
+        )
+    if arguments.out is not None and Path(arguments.out).suffix in FILES:
+        raise ConfigError(f"--out: got the file {arguments.out}, expected a folder for the report")
     from mgte.evaluate import read_collection
     from mgte.evaluate.records import Report
     from mgte.evaluate.reports.write import write_reports
@@ -30,11 +40,13 @@ def evaluate_runs(arguments: argparse.Namespace) -> int:
         own_documents=arguments.own_documents,
         seed=arguments.seed or 0,
     )
-    names = [Path(path).name.removesuffix(".run") for path in arguments.run]
+    names = short_names(arguments.run)
     results = tuple(
         evaluate_run(read_run(path), collection, variant=name, seed=arguments.seed or 0)
         for path, name in zip(arguments.run, names, strict=True)
     )
+    for name, result in zip(names, results, strict=True):
+        _tell_gaps(name, result)
     report = Report(
         model=names[0] if len(names) == 1 else f"{len(names)} runs",
         versions=package_versions(),
@@ -50,3 +62,14 @@ def evaluate_runs(arguments: argparse.Namespace) -> int:
     else:
         print_report(report)
     return 0
+
+
+def _tell_gaps(name: str, result: "TaskResult") -> None:
+    """What a run lacks, or has too much."""
+    missing, unknown = (
+        result.facts[fact] for fact in ("num_queries_missing", "num_unknown_documents")
+    )
+    if missing:
+        say(f"{name}: lacks {missing:,} of {result.num_items:,} judged queries, which count 0")
+    if unknown:
+        say(f"{name}: names {unknown:,} documents that the collection does not hold")

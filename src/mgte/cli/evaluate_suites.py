@@ -1,13 +1,13 @@
 """`mgte evaluate --suite`: the tasks of a suite, a report on them, and what the suites are."""
 
 import argparse
-import re
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mgte.cli.evaluate_collections import FAILED
+from mgte.cli.evaluate_names import FILES, UNSAFE, default_out, short_names
 from mgte.cli.evaluate_options import load_models, retrieval_config
 from mgte.cli.output import say, write_json, write_line, write_table
 from mgte.config import from_dict, override, parse_assignments, to_dict
@@ -18,35 +18,36 @@ if TYPE_CHECKING:
     from mgte.evaluate.suite import Suite
 
 _MTEB = "mteb:"
-_FILES = (".json", ".html", ".md")
-_UNSAFE = re.compile(r"[^A-Za-z0-9._@+-]+")
 
 
 def evaluate_suite(arguments: argparse.Namespace) -> int:
     """Measure a model on a suite and print one row per result."""
-    from mgte.evaluate.run_suite import RunOptions, run_suite
     from mgte.evaluate.suite import build_task
+    from mgte.evaluate.suite_run import RunOptions, run_suite
+    from mgte.evaluate.suite_words import check_writable
     from mgte.evaluate.tasks.data_paths import data_root
 
     suite = wanted_suite(arguments)
-    if arguments.set:
-        # A key that is wrong for one task is told once, before a model is loaded.
-        for entry in suite.tasks:
-            build_task(entry, Path())
-    if arguments.out and Path(arguments.out).suffix in _FILES:
+    if arguments.out and Path(arguments.out).suffix in FILES:
         raise ConfigError(f"--out: got the file {arguments.out}, expected a folder for the report")
-    root = Path(Path.cwd().anchor) if arguments.data else data_root(arguments.data_root)
-    # What is wrong with the settings is told before a model is loaded.
+    root = Path.cwd() if arguments.data else data_root(arguments.data_root)
+    # What is wrong with a task or a setting is told before a model is loaded.
+    for entry in suite.tasks:
+        build_task(entry, root)
     retrieval = retrieval_config(arguments, dict(suite.settings.retrieval))
     subject = load_models(arguments, suite.settings.max_length)
     out = Path(arguments.out) if arguments.out else default_out(arguments.model, suite)
-    say(f"{suite.title}: {len(suite.tasks)} tasks, results in {out}")
+    check_writable(out)
+    names = tuple(name.removeprefix(_MTEB) for name in arguments.task) if arguments.suite else ()
+    chosen = suite.only(names)
+    say(f"{suite.title}: {_counted(len(chosen.tasks))}, results in {out}")
     report = run_suite(
         suite,
         subject,
         out,
         root=root,
         options=RunOptions(
+            tasks=names,
             seed=arguments.seed,
             modes=tuple(arguments.modes),
             retrieval=retrieval,
@@ -66,7 +67,7 @@ def evaluate_suite(arguments: argparse.Namespace) -> int:
         print_report(report)
     say(f"report: {out / 'report.html'}")
     if report.failures:
-        say(f"{len(report.failures)} of {len(suite.tasks)} tasks failed")
+        say(f"{len(report.failures)} of {_counted(len(chosen.tasks))} failed")
     return FAILED if report.failures else 0
 
 
@@ -96,18 +97,13 @@ def wanted_suite(arguments: argparse.Namespace) -> "Suite":
         values = {"name": "", "title": "Evaluation", "tasks": entries}
         return from_dict(Suite, values)
     suite = read_suite(arguments.suite)
-    chosen = suite.only(names)
-    kept = chosen.tasks if names or not of_mteb else ()
     changes = parse_assignments(arguments.set)
-    entries = [*(override(entry, changes) for entry in kept), *entries]
-    average = "" if of_mteb else chosen.average
-    return from_dict(Suite, to_dict(chosen) | {"tasks": entries, "average": average})
-
-
-def default_out(model: str, suite: "Suite") -> Path:
-    """Where results go that were given no place: the same for the same model and suite."""
-    name = _UNSAFE.sub("-", model.rstrip("/").rpartition("/")[2] or model).strip("-.")
-    return Path("evaluation") / (name or "model") / (suite.name or "tasks")
+    wanted = suite.only(names).task_names if names or not of_mteb else ()
+    entries = [
+        *(override(entry, changes if entry["name"] in wanted else {}) for entry in suite.tasks),
+        *entries,
+    ]
+    return from_dict(Suite, to_dict(suite) | {"tasks": entries})
 
 
 def print_report(report: "Report") -> None:
@@ -117,7 +113,7 @@ def print_report(report: "Report") -> None:
 
     rows = []
     for row in report_rows(report):
-        low_high = "" if row.interval is None else "{:.3f}-{:.3f}".format(*row.interval)
+        low_high = "" if row.interval is None else "{:.3f} to {:.3f}".format(*row.interval)
         published = "" if row.published is None else f"{row.published.value:.3f}"
         told = (value_text(row), low_high, published, difference_text(row))
         rows.append((row.task, row.variant, row.metric, *told))
@@ -162,6 +158,8 @@ def compare(first: str, second: str, out: str | None) -> int:
     if out is None:
         write_line(comparison_markdown(comparison).rstrip("\n"))
     else:
+        if Path(out).suffix not in (".md", ".html"):
+            raise ConfigError(f"--out: got {out}, expected x.md or x.html")
         write_comparison(comparison, Path(out))
         say(f"comparison: {out}")
     return 0
@@ -174,16 +172,19 @@ def _mteb_entry(name: str) -> dict[str, Any]:
     return entry
 
 
+def _counted(number: int) -> str:
+    return f"{number} task{'' if number == 1 else 's'}"
+
+
 def _data_entries(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Tasks of --data: one per path and split, its name made of both."""
     entries = []
-    for path, split in product(arguments.data, arguments.split):
-        whole = Path(path).resolve()
-        stem = _UNSAFE.sub("-", whole.name.partition(".")[0]).strip("-._") or "data"
-        place = str(whole.relative_to(whole.anchor))
+    stems = [UNSAFE.sub("-", name) for name in short_names(arguments.data)]
+    for (path, stem), split in product(zip(arguments.data, stems, strict=True), arguments.split):
+        place = str(Path(path).resolve())
         entry: dict[str, Any] = {"kind": arguments.kind, "name": stem}
         if len(arguments.split) > 1:
-            entry["name"] = f"{stem}-{_UNSAFE.sub('-', split)}"
+            entry["name"] = f"{stem}-{UNSAFE.sub('-', split)}"
         if arguments.kind == "retrieval":
             entry |= {
                 "data": place,

@@ -9,7 +9,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from mgte._version import __version__
 from mgte.errors import MgteError
@@ -31,6 +31,14 @@ COMMANDS = {
 
 USAGE_EXAMPLE = 'mgte similarity "a ripe tomato" "a red vegetable" "a fast car"'
 OK, OUR_FAULT, USER_CAN_FIX, INTERRUPTED = 0, 1, 2, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line and a hint, as all errors of this command are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Tell what is wrong with the words of the command line, and end."""
+        self.exit(USER_CAN_FIX, f"error: {message}\n\nhint: {self.prog} --help\n")
 
 
 class Command(Protocol):
@@ -84,7 +92,7 @@ def load_command(name: str) -> Command:
 
 def build_parser(name: str, command: Command) -> argparse.ArgumentParser:
     """The command's parser; its help ends with an example."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"mgte {name}",
         description=textwrap.fill(command.DESCRIPTION, width=80),
         epilog=f"example:\n{command.EXAMPLE}",

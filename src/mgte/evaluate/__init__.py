@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from mgte.evaluate.retrieval import evaluate, evaluate_retrieval
     from mgte.evaluate.retrieval_config import MODES, HybridConfig, Mode, RetrievalConfig
     from mgte.evaluate.run_files import evaluate_run, read_run, write_qrels, write_run
-    from mgte.evaluate.run_suite import RunOptions, run_suite
     from mgte.evaluate.significance import PairedTest, bootstrap_interval, paired_test
     from mgte.evaluate.subjects import (
         PairScorer,
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
         load_subject,
     )
     from mgte.evaluate.suite import Suite, build_task, read_suite, suite_names
+    from mgte.evaluate.suite_run import RunOptions, run_suite
     from mgte.evaluate.training_evaluator import RetrievalEvaluator
 
 _HOMES = {
@@ -96,8 +96,8 @@ _HOMES = {
     "write_qrels": "run_files",
     "write_run": "run_files",
     "write_reports": "reports.write",
-    "RunOptions": "run_suite",
-    "run_suite": "run_suite",
+    "RunOptions": "suite_run",
+    "run_suite": "suite_run",
     "MODES": "retrieval_config",
     "HybridConfig": "retrieval_config",
     "Mode": "retrieval_config",

@@ -160,6 +160,8 @@ def make_collection(
     judged = [query for query_id, query in query_by_id.items() if qrels.get(query_id)]
     if not judged:
         raise DataError(f"{where}: no query has a judgement, expected at least one")
+    if all(grade <= 0 for grades in qrels.values() for grade in grades.values()):
+        raise DataError(f"{where}: no document is judged relevant, expected a grade above 0")
     random = np.random.default_rng(seed)
     max_queries, max_documents = limits
     judged = [judged[row] for row in _drawn(len(judged), max_queries, random)]

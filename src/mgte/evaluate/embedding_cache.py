@@ -6,7 +6,9 @@ may read and write at once, and a text is found by its hash whatever task asks f
 """
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,9 @@ _KEY_BYTES = 16
 _CHUNKS = "[!.]*.safetensors"
 _TEXTS_PER_CHUNK = 4096
 _CHARACTERS_PER_CHUNK = 4_000_000
+_FIRST_CHARACTERS = 200_000
+_LEAST_CHARACTERS = 20_000
+_SECONDS_PER_CHUNK = 30.0
 _FINGERPRINT_DIGITS = 24
 _logger = logging.getLogger(__name__)
 
@@ -52,6 +57,7 @@ class CachedEncoder(WrappedEncoder):
         super().__init__(encoder)
         self._folder = folder / encoder.fingerprint[:_FINGERPRINT_DIGITS]
         self._shelves: dict[str, _Shelf] = {}
+        self._budget = _Budget()
         self.num_found = 0
         self.num_computed = 0
 
@@ -82,8 +88,10 @@ class CachedEncoder(WrappedEncoder):
         shelf = self._shelf(f"{role}-sparse" if sparse else role)
         text_of_key = {_key(text): text for text in texts}
         missing = {key: text for key, text in text_of_key.items() if key not in shelf.places}
-        for keys, chunk in _chunks(missing):
+        for keys, chunk in _chunks(missing, self._budget):
+            began = time.perf_counter()
             shelf.add(keys, self.encoder.encode(chunk, role=role, sparse=sparse))
+            self._budget.learn(sum(map(len, chunk)), time.perf_counter() - began)
         self.num_found += len(text_of_key) - len(missing)
         self.num_computed += len(missing)
         return shelf.take([_key(text) for text in texts])
@@ -92,6 +100,20 @@ class CachedEncoder(WrappedEncoder):
         if name not in self._shelves:
             self._shelves[name] = _Shelf(self._folder / name)
         return self._shelves[name]
+
+
+@dataclass(slots=True)
+class _Budget:
+    """Characters per chunk: what takes about half a minute, so that a kill costs no more."""
+
+    characters: float = _FIRST_CHARACTERS
+
+    def learn(self, characters: int, seconds: float) -> None:
+        """Take over how fast the last chunk was."""
+        wanted = characters / max(seconds, 1e-3) * _SECONDS_PER_CHUNK
+        # Short chunks say little of speed: the first calls of a model are slow.
+        wanted = min(wanted, 4 * self.characters)
+        self.characters = min(max(wanted, _LEAST_CHARACTERS), _CHARACTERS_PER_CHUNK)
 
 
 class _Shelf:
@@ -193,7 +215,7 @@ def _sparse_of(tensors: Tensors) -> SparseVectors | None:
     )
 
 
-def _chunks(texts: Mapping[bytes, str]) -> Iterator[tuple[list[bytes], list[str]]]:
+def _chunks(texts: Mapping[bytes, str], budget: _Budget) -> Iterator[tuple[list[bytes], list[str]]]:
     """Texts in portions, so that an interruption costs one portion at most."""
     keys: list[bytes] = []
     chunk: list[str] = []
@@ -202,7 +224,7 @@ def _chunks(texts: Mapping[bytes, str]) -> Iterator[tuple[list[bytes], list[str]
         keys.append(key)
         chunk.append(text)
         size += len(text)
-        if len(chunk) == _TEXTS_PER_CHUNK or size >= _CHARACTERS_PER_CHUNK:
+        if len(chunk) == _TEXTS_PER_CHUNK or size >= budget.characters:
             yield keys, chunk
             keys, chunk, size = [], [], 0
     if chunk:

@@ -18,6 +18,7 @@ _PLACES = ("data", "collection", "train", "test", "path", "files", "folder")
 # Contents up to this size count byte by byte, larger files by size and time.
 _LARGE = 64 * 2**20
 _BLOCK = 2**20
+_KEY_DIGITS = 8
 
 
 def write_finished(folder: Path, name: str, key: str, results: Sequence[TaskResult]) -> None:
@@ -35,7 +36,7 @@ def write_finished(folder: Path, name: str, key: str, results: Sequence[TaskResu
         "results": [asdict(result) for result in results],
     }
     content = json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False)
-    replace_text(folder / f"{name}.json", content + "\n")
+    replace_text(_file(folder, name, key), content + "\n")
 
 
 def read_finished(folder: Path, name: str, key: str) -> list[TaskResult] | None:
@@ -49,9 +50,8 @@ def read_finished(folder: Path, name: str, key: str) -> list[TaskResult] | None:
     Returns:
         The results; None where there are none that count.
     """
-    file = folder / f"{name}.json"
     try:
-        values = json.loads(file.read_text("utf-8"))
+        values = json.loads(_file(folder, name, key).read_text("utf-8"))
         if values["format_version"] != FORMAT_VERSION or values["key"] != key:
             return None
         return [from_dict(TaskResult, result) for result in values["results"]]
@@ -78,6 +78,11 @@ def task_key(entry: Mapping[str, Any], shared: Mapping[str, Any], root: Path) ->
         for file in sorted(set(_files(entry.get(place), root))):
             digest.update(_stamp(file, root))
     return digest.hexdigest()
+
+
+def _file(folder: Path, name: str, key: str) -> Path:
+    """Results of other settings lie in files of their own, so that trying one loses none."""
+    return folder / f"{name}-{key[:_KEY_DIGITS]}.json"
 
 
 def _files(place: Any, root: Path) -> Iterator[Path]:

@@ -231,14 +231,34 @@ def as_scorer(model: Reranker | PairScorer | None, config: RetrievalConfig) -> P
     )
 
 
+def able_modes(encoder: TextEncoder | None, reranker: PairScorer | None) -> Mapping[Mode, bool]:
+    """Which ways of ranking models can, BM25 aside.
+
+    Args:
+        encoder: The model; None without one.
+        reranker: The reranker; None without one.
+
+    Returns:
+        Mode to whether it is possible.
+    """
+    has_dense = encoder is not None and encoder.has_dense
+    has_sparse = encoder is not None and encoder.has_sparse
+    return {
+        "dense": has_dense,
+        "sparse": has_sparse,
+        "hybrid": has_dense and has_sparse,
+        "reranked": reranker is not None,
+    }
+
+
 def wanted_modes(
-    modes: Sequence[Mode], encoder: TextEncoder, reranker: PairScorer | None
+    modes: Sequence[Mode], encoder: TextEncoder | None, reranker: PairScorer | None
 ) -> tuple[Mode, ...]:
     """Ways of ranking that are asked for, checked against what the models can.
 
     Args:
         modes: Ways of ranking; empty means all that the models can, without BM25.
-        encoder: The model.
+        encoder: The model; None without one.
         reranker: The reranker; None without one.
 
     Returns:
@@ -247,12 +267,9 @@ def wanted_modes(
     Raises:
         ConfigError: A mode is unknown or beyond the models.
     """
-    able: dict[Mode, bool] = {
-        "dense": encoder.has_dense,
-        "sparse": encoder.has_sparse,
-        "hybrid": encoder.has_dense and encoder.has_sparse,
-        "reranked": reranker is not None,
-    }
+    if isinstance(modes, str):
+        raise ConfigError(f"modes: got the text {modes!r}, expected a list, such as ['dense']")
+    able = able_modes(encoder, reranker)
     for mode in modes:
         if mode not in MODES:
             raise ConfigError(f"modes: got {mode!r}, expected some of {', '.join(MODES)}")
@@ -262,10 +279,12 @@ def wanted_modes(
     return tuple(mode for mode in MODES if mode in chosen)
 
 
-def _lacking(mode: Mode, encoder: TextEncoder) -> str:
+def _lacking(mode: Mode, encoder: TextEncoder | None) -> str:
     """What a way of ranking needs that is not there."""
     if mode == "reranked":
         return "a reranker"
+    if encoder is None:
+        return "an embedding model"
     if mode == "dense" or encoder.has_sparse:
         return "a model with dense vectors"
     return "a model with sparse token weights"

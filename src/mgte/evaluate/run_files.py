@@ -1,7 +1,7 @@
 """TREC run files and judgements, in and out; a run is measured without a model. Loads no torch."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -152,7 +152,7 @@ def evaluate_run(
         many documents of the run the collection does not hold (they count as not relevant).
 
     Raises:
-        DataError: The run has none of the collection's queries.
+        DataError: The run has none of the collection's queries, or none of its documents.
         BackendUnavailableError: pytrec_eval is not installed.
     """
     where = f"{collection.name}/{collection.split}"
@@ -169,6 +169,10 @@ def evaluate_run(
         ranked = [doc_id for doc_id, _ in _in_order(run[query_id]) if doc_id not in left_out]
         unknown += sum(doc_id not in known for doc_id in ranked)
         rankings[query_id] = ranked
+    if unknown and unknown == sum(map(len, rankings.values())):
+        raise DataError(
+            f"{where}: the run names {unknown:,} documents, and the collection holds none of them"
+        )
     per_query = _measured(rankings, collection)
     main_metric = ANSWER_METRIC if collection.answers else MAIN_METRIC
     per_item = {query_id: values[main_metric] for query_id, values in per_query.items()}
@@ -189,6 +193,19 @@ def evaluate_run(
         },
         dataset_hash=collection_hash(collection),
     )
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse ids that a TREC run cannot hold.
+
+    Args:
+        names: Ids of queries or documents.
+
+    Raises:
+        DataError: One is empty or holds white space.
+    """
+    for name in names:
+        _name(name)
 
 
 def _measured(
@@ -224,5 +241,7 @@ def _read_score(written: str, where: str) -> float:
 
 def _name(text: str) -> str:
     if not text or len(text.split()) != 1 or text != text.strip():
-        raise DataError(f"run: got the name {text!r}, expected one without white space")
+        raise DataError(
+            f"run: got the id {text!r}, expected one without white space, as TREC runs need it"
+        )
     return text

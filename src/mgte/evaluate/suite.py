@@ -110,7 +110,7 @@ class Suite:
             raise ConfigError(
                 f"{self.name}: has no task {unknown[0]!r}, expected some of "
                 f"{_listed(self.task_names)}",
-                hint=f"mgte evaluate --list {self.name}",
+                hint=f"mgte evaluate --list {self.name}" if self.name in suite_names() else None,
             )
         kept = [entry for entry in self.tasks if {entry["name"], entry["kind"]} & {*names}]
         # An average over fewer tasks would be another one.
@@ -139,9 +139,9 @@ def read_suite(suite: str | Path) -> Suite:
     if not file.is_file() or str(suite) not in suite_names():
         file = Path(suite)
     if not file.is_file():
-        raise ConfigError(
-            f"suite: got {str(suite)!r}, expected a YAML file or one of {', '.join(suite_names())}"
-        )
+        known = ", ".join(suite_names())
+        what = "no such file" if file.suffix in (".yaml", ".yml") else "no such suite"
+        raise ConfigError(f"{suite}: {what}, expected a YAML file or one of {known}")
     return from_dict(Suite, read_yaml(file), "" if file.parent == SUITES else str(file))
 
 

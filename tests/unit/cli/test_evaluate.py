@@ -75,7 +75,7 @@ def test_a_collection_that_fails_costs_no_other(mgte, tiny_embedder, beir_folder
         "again/de",
         "mean",
     ]
-    assert f"error: {broken} (de): " in result.err
+    assert f"error: {broken}/queries.jsonl:1" in result.err
     assert "1 of 3 collections failed" in result.err
     assert [one["collection"] for one in json.loads(out.read_text())] == ["small", "again"]
     result = mgte(*words, "--json")
@@ -91,7 +91,7 @@ def test_what_was_measured_is_kept_when_the_program_ends(
 ) -> None:
     from mgte.evaluate import retrieval
 
-    out, measure = tmp_path / "out.json", retrieval.evaluate_retrieval
+    out, measure = tmp_path / "out.json", retrieval.search_and_measure
     calls: list[int] = []
 
     def stop_at_the_second(*arguments, **options):
@@ -100,7 +100,7 @@ def test_what_was_measured_is_kept_when_the_program_ends(
             raise KeyboardInterrupt
         return measure(*arguments, **options)
 
-    monkeypatch.setattr(retrieval, "evaluate_retrieval", stop_at_the_second)
+    monkeypatch.setattr(retrieval, "search_and_measure", stop_at_the_second)
     words = ("evaluate", tiny_embedder, "--split", "de", "--data", beir_folder, beir_folder)
     result = mgte(*words, "--out", out)
     assert result.code != 0

@@ -159,7 +159,7 @@ def test_listing(mgte, suite) -> None:
     [
         ((), "MODEL: missing"),
         (("MODEL",), "nothing to measure"),
-        (("MODEL", "--suite", "nope"), "suite: got 'nope', expected a YAML file or one of"),
+        (("MODEL", "--suite", "nope"), "nope: no such suite, expected a YAML file or one of"),
         (("MODEL", "--suite", "local", "--task", "nope"), "local: has no task 'nope'"),
         (("MODEL", "--suite", "local", "--data", "x"), "expected one of them"),
         (("MODEL", "--task", "scifact"), "expected --suite NAME"),
@@ -168,6 +168,12 @@ def test_listing(mgte, suite) -> None:
         (("MODEL", "--suite", "local", "--rerank-blend", "2"), "rerank_blend: got 2.0"),
         (("MODEL", "--data", "x", "--prompt", "query"), "expected ROLE=TEXT"),
         (("MODEL", "--data", "x", "--prompt", "title=a"), "got the role 'title'"),
+        (("MODEL", "--suite", "local", "--max-queries", "2"), "--max-queries: belongs to --data"),
+        (("MODEL", "--suite", "local", "--split", "dev"), "--split: belongs to --data"),
+        (("MODEL", "--suite", "nope.yaml"), "nope.yaml: no such file"),
+        (("--compare", "a", "b", "--json"), "--json: a comparison has none"),
+        (("--run", "a.run", "--data", "x", "--out", "x.json"), "expected a folder for the report"),
+        (("MODEL", "--suite", "local", "--dim", "0"), "mgte evaluate --help"),
     ],
 )
 def test_what_cannot_be_is_told_before_a_model_is_loaded(mgte, tmp_path, words, message) -> None:

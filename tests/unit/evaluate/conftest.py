@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.conftest import tiny_vocabulary
 
 from mgte.model import HeadConfig, build_model, init_weights
 from mgte.store import save_model
@@ -68,3 +69,24 @@ def reranker_folder(tmp_path_factory, tiny_config, tokenizer_folder) -> Path:
     )
     folder = tmp_path_factory.mktemp("reranker")
     return save_tiny(folder, tiny_config, head, tokenizer_folder)
+
+
+@pytest.fixture(scope="session")
+def masked_lm_folder(tmp_path_factory, tokenizer_folder):
+    transformers = pytest.importorskip("transformers")
+    transformers.set_seed(5)
+    folder = tmp_path_factory.mktemp("masked-lm")
+    config = transformers.BertConfig(
+        vocab_size=len(tiny_vocabulary()),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=64,
+        type_vocab_size=1,
+        initializer_range=0.3,
+    )
+    transformers.BertForMaskedLM(config).save_pretrained(folder)
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(tokenizer_folder)
+    tokenizer.save_pretrained(folder)
+    return folder

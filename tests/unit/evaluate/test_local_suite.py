@@ -3,9 +3,9 @@
 import pytest
 from tests.unit.evaluate.fake_encoders import HashEncoder
 
-from mgte.evaluate.run_suite import RunOptions, run_suite
 from mgte.evaluate.subjects import Subject
 from mgte.evaluate.suite import read_suite
+from mgte.evaluate.suite_run import RunOptions, run_suite
 
 
 @pytest.mark.slow

@@ -11,9 +11,9 @@ from mgte.errors import ConfigError, DataError
 from mgte.evaluate.collection import read_collection
 from mgte.evaluate.retrieval import evaluate_retrieval
 from mgte.evaluate.retrieval_config import HybridConfig, RetrievalConfig
-from mgte.evaluate.run_suite import RunOptions, run_suite
 from mgte.evaluate.subjects import EmbedderSubject, RerankerSubject, Subject
 from mgte.evaluate.suite import Suite, build_task, read_suite
+from mgte.evaluate.suite_run import RunOptions, run_suite
 from mgte.evaluate.tasks import TaskContext
 from mgte.inference import Embedder, Reranker
 

@@ -106,7 +106,7 @@ def test_other_faults_are_told(tmp_path) -> None:
     (tmp_path / "blank").write_text("\n\n")
     with pytest.raises(DataError, match="holds no line of a run"):
         read_run(tmp_path / "blank")
-    with pytest.raises(DataError, match="got the name 'd 1', expected one without white space"):
+    with pytest.raises(DataError, match="got the id 'd 1', expected one without white space"):
         write_run(tmp_path / "x", {"q": {"d 1": 1.0}}, tag="t")
     with pytest.raises(DataError, match="document d of query q scores inf"):
         write_run(tmp_path / "x", {"q": {"d": float("inf")}}, tag="t")

@@ -15,9 +15,10 @@ from mgte.evaluate.records import TaskResult, read_report
 from mgte.evaluate.reports.rows import report_rows
 from mgte.evaluate.retrieval import evaluate_retrieval
 from mgte.evaluate.retrieval_config import RetrievalConfig
-from mgte.evaluate.run_suite import RunOptions, run_suite
 from mgte.evaluate.subjects import Subject
 from mgte.evaluate.suite import Suite, read_suite
+from mgte.evaluate.suite_run import RunOptions, run_suite
+from mgte.evaluate.suite_words import summary
 
 
 def suite_of(*entries, **settings) -> Suite:
@@ -115,23 +116,21 @@ def test_a_failing_task_stops_no_other(tmp_path, beir_folder) -> None:
         entry("empty", "empty"),
         entry("unknown", "unknown"),
         entry("twice", "twice"),
-        entry("wrong", colour="red"),
         entry("good"),
     )
     out = tmp_path / "out"
     report, told = run(suite, Subject(encoder=NanEncoder()), out, tmp_path)
     errors = {failure.task: failure.error for failure in report.failures}
-    assert list(errors) == ["nan", "missing", "empty", "unknown", "twice", "wrong"]
+    assert list(errors) == ["nan", "missing", "empty", "unknown", "twice"]
     assert "not a nan here" in errors["nan"]
     assert f"{tmp_path / 'nowhere'} is not there" in errors["missing"]
     assert "MGTE_DATA" in errors["missing"]
     assert "the file is empty" in errors["empty"]
     assert "d7" in errors["unknown"]
     assert "`d1` stands twice" in errors["twice"]
-    assert "wrong.colour: unknown key" in errors["wrong"]
     assert {result.task for result in report.results} == {"good"}
-    assert sum("failed" in line for line in told) == 6
-    assert sorted(file.name for file in (out / "tasks").iterdir()) == ["good.json"]
+    assert sum("failed" in line for line in told) == 5
+    assert [file.name.rpartition("-")[0] for file in (out / "tasks").iterdir()] == ["good"]
 
 
 def test_an_interruption_keeps_what_is_done(tmp_path, beir_folder) -> None:
@@ -209,7 +208,7 @@ class GlueTask:
 
 
 def test_the_average_of_a_benchmark_stands_beside_the_published_one(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("mgte.evaluate.run_suite.build_task", lambda e, root: GlueTask(e["name"]))
+    monkeypatch.setattr("mgte.evaluate.suite_run.build_task", lambda e, root: GlueTask(e["name"]))
     suite = read_suite("glue")
     subject = Subject(encoder=HashEncoder(name="gte-multilingual-mlm-base"))
     report, told = run(suite, subject, tmp_path / "out", tmp_path)
@@ -228,3 +227,64 @@ def test_the_average_of_a_benchmark_stands_beside_the_published_one(tmp_path, mo
     broken, _ = run(replace(suite, tasks=tuple(tasks)), subject, tmp_path / "broken", tmp_path)
     assert [failure.task for failure in broken.failures] == ["broken", "glue-average"]
     assert "no result of 'QQP', expected all of 8" in broken.failures[1].error
+
+
+def test_a_wrong_record_is_told_before_anything_is_measured(tmp_path, beir_folder) -> None:
+    encoder = HashEncoder()
+    for fields, message in (
+        ({"colour": "red"}, "two.colour: unknown key"),
+        ({"max_queries": -1}, "two.max_queries: got -1, expected 0"),
+    ):
+        suite = suite_of(entry("one"), entry("two", **fields))
+        with pytest.raises(ConfigError, match=message):
+            run(suite, Subject(encoder=encoder), tmp_path / "out", tmp_path)
+    assert encoder.num_asked == 0
+    with pytest.raises(OSError, match="Not a directory"):
+        run(
+            suite_of(entry("one")),
+            Subject(encoder=encoder),
+            beir_folder / "corpus.jsonl" / "x",
+            tmp_path,
+        )
+    assert encoder.num_asked == 0
+
+
+def test_measuring_some_tasks_keeps_the_others(tmp_path, beir_folder) -> None:
+    out, subject = tmp_path / "out", Subject(encoder=HashEncoder())
+    suite = suite_of(entry("one"), entry("two"), entry("three"))
+    part, _ = run(suite, subject, out, tmp_path, tasks=("two",), modes=("dense",))
+    assert [result.task for result in part.results] == ["two"]
+    assert part.missing == ("one", "three")
+    whole, told = run(suite, subject, out, tmp_path, modes=("dense",))
+    assert [result.task for result in whole.results] == ["one", "two", "three"]
+    assert whole.missing == ()
+    # Other settings have results of their own, and lose none.
+    other, _ = run(suite, subject, out, tmp_path, tasks=("two",), modes=("bm25",))
+    assert [result.variant for result in other.results] == ["bm25"]
+    assert other.missing == ("one", "three")
+    again, told = run(suite, subject, out, tmp_path, tasks=("two",), modes=("dense",))
+    assert [result.task for result in again.results] == ["one", "two", "three"]
+    assert "measured before" in told[0]
+
+
+def test_a_line_tells_metrics_apart_and_what_was_cut() -> None:
+    def made(variant, metric, value, **facts):
+        return TaskResult(
+            task="t",
+            kind="efficiency",
+            main_metric=metric,
+            metrics={metric: value},
+            num_items=1,
+            variant=variant,
+            facts=facts,
+        )
+
+    results = [
+        made("packed", "tokens_per_second", 5000.0),
+        made("packed", "tokens_per_second", 6000.0),
+        made("packed", "gigabytes", 0.5),
+    ]
+    assert summary(results) == "packed tokens_per_second 5,500.0, packed gigabytes 0.5000"
+    cut = {"num_texts": 10, "num_truncated": 3}
+    parts = [made("", "ap", 0.5, **cut), made("", "ap", 0.7, **cut)]
+    assert summary(parts) == "ap 0.6000 [6 of 20 texts cut]"

@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-from tests.conftest import tiny_vocabulary
 from tests.unit.evaluate.conftest import DOCUMENTS, QUERIES
 from tests.unit.evaluate.fake_encoders import HashEncoder, WordScorer
 from tests.unit.evaluate.test_run_suite import entry, run, suite_of
@@ -31,27 +30,6 @@ TEXTS = ["the moon is for the sea", "", "a map to read " * 40]
 @pytest.fixture(scope="module")
 def library():
     return pytest.importorskip("sentence_transformers")
-
-
-@pytest.fixture(scope="module")
-def masked_lm_folder(tmp_path_factory, tokenizer_folder):
-    transformers = pytest.importorskip("transformers")
-    transformers.set_seed(5)
-    folder = tmp_path_factory.mktemp("masked-lm")
-    config = transformers.BertConfig(
-        vocab_size=len(tiny_vocabulary()),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=24,
-        max_position_embeddings=64,
-        type_vocab_size=1,
-        initializer_range=0.3,
-    )
-    transformers.BertForMaskedLM(config).save_pretrained(folder)
-    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(tokenizer_folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

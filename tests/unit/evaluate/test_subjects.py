@@ -191,6 +191,17 @@ def test_a_cross_encoder_gives_the_same_scores(tmp_path, tokenizer_folder) -> No
     assert theirs.score([]).shape == (0,)
 
 
+def test_models_that_the_library_cannot_use_are_told_apart(tmp_path, masked_lm_folder) -> None:
+    options = SubjectOptions(load=LoadOptions(device="cpu", offline=True))
+    with pytest.raises(ConfigError, match="is a BertForMaskedLM, expected a reranker"):
+        load_scorer(f"st:{masked_lm_folder}", options)
+    for load in (load_scorer, load_subject):
+        with pytest.raises(ConfigError, match="sentence-transformers cannot load it"):
+            load(f"st:{tmp_path / 'nowhere'}", options=options)
+        with pytest.raises(ConfigError, match="got no name, expected st:NAME"):
+            load("st:", options=options)
+
+
 def test_sentence_transformers_missing(monkeypatch) -> None:
     import sys
 

@@ -72,7 +72,7 @@ def test_a_wrong_file_is_refused(tmp_path, values, message) -> None:
 
 
 def test_what_is_not_there_is_named(tmp_path, monkeypatch) -> None:
-    with pytest.raises(ConfigError, match=r"suite: got 'nope', expected .* one of .*local"):
+    with pytest.raises(ConfigError, match=r"nope: no such suite, expected .* one of .*local"):
         read_suite("nope")
     with pytest.raises(ConfigError, match=r"a\.datum: unknown key"):
         build_task(TASK | {"datum": 1}, tmp_path)

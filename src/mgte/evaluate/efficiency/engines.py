@@ -1,6 +1,7 @@
 """Engines: ways in which the same model turns the same texts into vectors."""
 
 import importlib.util
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from mgte.inference import Embedder
 
 EngineName = Literal["packed", "padded", "sentence-transformers"]
 ENGINES: tuple[EngineName, ...] = ("packed", "padded", "sentence-transformers")
+_logger = logging.getLogger(__name__)
 # Texts to the number of tokens that were computed, filling included.
 Engine = Callable[[Sequence[str]], int]
 
@@ -36,8 +38,8 @@ def available_engines(
     for name in wanted:
         try:
             found[name] = build_engine(name, encoder.embedder, encoder.folder, batch_size)
-        except BackendUnavailableError:
-            continue
+        except BackendUnavailableError as error:
+            _logger.warning("%s is not measured: %s", name, error.message)
     return found
 
 

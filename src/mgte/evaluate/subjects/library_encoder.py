@@ -2,7 +2,7 @@
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from mgte.errors import BackendUnavailableError, ConfigError
+from mgte.errors import BackendUnavailableError, ConfigError, MgteError
 from mgte.evaluate.subjects.subject import Role, check_finite
 from mgte.inference import LoadOptions
 from mgte.vectors import Embeddings, SparseVectors
@@ -50,7 +50,7 @@ class LibraryEncoder(ABC):
     ) -> None:
         self.name = model
         load = load or LoadOptions()
-        self._model = self._loaded(load)
+        self._model = load_by_library(model, lambda: self._loaded(load))
         if load.max_length is not None:
             self._model.max_seq_length = load.max_length
         self._prompts = dict(prompts or {})
@@ -175,6 +175,32 @@ def _raw_lengths(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.int64
     unlimited.no_truncation()
     found = unlimited.encode_batch(list(texts), add_special_tokens=False)
     return np.array([len(encoding.ids) for encoding in found], dtype=np.int64)
+
+
+def load_by_library(name: str, load: Callable[[], Any]) -> Any:
+    """Load a model of the library, and say in a line why that did not work.
+
+    Args:
+        name: Folder or hub id.
+        load: Loads it.
+
+    Returns:
+        The model.
+
+    Raises:
+        ConfigError: It cannot be loaded.
+    """
+    if not name:
+        raise ConfigError("st:: got no name, expected st:NAME, a folder or hub id")
+    try:
+        return load()
+    # Its loaders raise whatever transformers, the hub and the checkpoint's files make them raise.
+    except Exception as error:
+        if isinstance(error, MgteError):
+            raise
+        first_line = next(iter(str(error).strip().splitlines()), "")
+        told = f"{type(error).__name__}: {first_line}"
+        raise ConfigError(f"st:{name}: sentence-transformers cannot load it ({told})") from error
 
 
 def load_keywords(load: LoadOptions) -> dict[str, Any]:

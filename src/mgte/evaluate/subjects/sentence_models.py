@@ -12,6 +12,7 @@ from mgte.errors import ConfigError
 from mgte.evaluate.subjects.library_encoder import (
     BATCH_SIZE,
     LibraryEncoder,
+    load_by_library,
     load_keywords,
     sentence_transformers,
     weights_hash,
@@ -114,9 +115,11 @@ class SentenceScorer:
     ) -> None:
         self.name = model
         load = load or LoadOptions()
-        self._model = sentence_transformers().CrossEncoder(
-            model, max_length=load.max_length, **load_keywords(load)
+        library, keywords = sentence_transformers(), load_keywords(load)
+        self._model = load_by_library(
+            model, lambda: library.CrossEncoder(model, max_length=load.max_length, **keywords)
         )
+        _check_trained(self._model, model)
         num_labels = int(self._model.num_labels)
         if num_labels != 1:
             raise ConfigError(f"reranker: gives {num_labels} labels per pair, expected 1")
@@ -150,3 +153,15 @@ class SentenceScorer:
         found = self._model.predict([list(pair) for pair in pairs], **self._options)
         scores = np.asarray(found, dtype=np.float32).reshape(-1)
         return check_scores(scores, pairs, f"scores of {self.name}")
+
+
+def _check_trained(model: Any, name: str) -> None:
+    """Refuse models without a head for pairs: the library puts an untrained one on them."""
+    config = getattr(model, "config", None)
+    trained = [str(kind) for kind in getattr(config, "architectures", None) or ()]
+    able = ("SequenceClassification", "CausalLM", "ConditionalGeneration")
+    if trained and not any(kind.endswith(able) for kind in trained):
+        raise ConfigError(
+            f"st:{name}: is a {trained[0]}, expected a reranker: a model with a trained head for "
+            "sequence classification"
+        )

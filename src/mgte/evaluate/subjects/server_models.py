@@ -133,7 +133,7 @@ class ServerEncoder:
             num_tokens=facts[:, 0],
             is_truncated=facts[:, 1].astype(np.bool_),
         )
-        check_finite(found, texts, f"vectors of {self.name}")
+        check_finite(found, texts, f"vectors of {self.name}", hint=None)
         dense /= np.maximum(np.linalg.norm(dense, axis=1, keepdims=True), 1e-12)
         return found
 

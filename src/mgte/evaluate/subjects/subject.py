@@ -161,13 +161,19 @@ class Subject:
         return self.encoder
 
 
-def check_finite(embeddings: Embeddings, texts: Sequence[str], name: str) -> Embeddings:
+DIVERGED = "the model may have diverged, or overflows in its dtype: try float32"
+
+
+def check_finite(
+    embeddings: Embeddings, texts: Sequence[str], name: str, *, hint: str | None = DIVERGED
+) -> Embeddings:
     """Refuse vectors that would silently spoil every comparison.
 
     Args:
         embeddings: Vectors of the texts.
         texts: The texts.
         name: Name of the model, for the message.
+        hint: What may have happened; None for nothing that the user could do.
 
     Returns:
         The vectors as they came.
@@ -189,7 +195,7 @@ def check_finite(embeddings: Embeddings, texts: Sequence[str], name: str) -> Emb
         raise DataError(
             f"{name}: row {row} holds NaN or infinity, expected numbers; its text: "
             f"{_shown(texts[row])}",
-            hint="the model may have diverged, or overflows in its dtype: try float32",
+            hint=hint,
         )
     return embeddings
 

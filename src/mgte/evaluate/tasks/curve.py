@@ -14,7 +14,7 @@ from mgte.evaluate.collections import CollectionConfig, DatasetFiles, load_colle
 from mgte.evaluate.curve import CurveConfig, measure_curve
 from mgte.evaluate.records import TaskKind, TaskResult
 from mgte.evaluate.subjects.subject import Subject
-from mgte.evaluate.tasks.data_paths import existing_path
+from mgte.evaluate.tasks.data_paths import check_limits, existing_path
 from mgte.evaluate.tasks.task import Task, TaskContext
 
 
@@ -49,6 +49,7 @@ class CurveTaskConfig:
     def __post_init__(self) -> None:
         if bool(self.data) == (self.collection is not None):
             raise ConfigError("data: expected either data or collection, and not both")
+        check_limits(self)
         if self.collection is not None and self.collection.subsets:
             raise ConfigError("collection.subsets: got several, expected one subset per curve")
 

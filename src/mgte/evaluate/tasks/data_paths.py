@@ -2,8 +2,9 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
-from mgte.errors import DataError
+from mgte.errors import ConfigError, DataError
 
 DATA_ROOT = "MGTE_DATA"
 
@@ -51,3 +52,17 @@ def existing_path(root: Path, data: str, task: str) -> Path:
             hint=f"paths count from --data-root, or from {DATA_ROOT}",
         )
     return path
+
+
+def check_limits(config: Any) -> None:
+    """Refuse negative numbers of queries or documents.
+
+    Args:
+        config: A record with `max_queries` and `max_documents`.
+
+    Raises:
+        ConfigError: One of them is below 0.
+    """
+    for name in ("max_queries", "max_documents"):
+        if getattr(config, name) < 0:
+            raise ConfigError(f"{name}: got {getattr(config, name)}, expected 0 (all) or more")

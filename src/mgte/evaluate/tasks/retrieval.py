@@ -19,13 +19,13 @@ from mgte.evaluate.collections import CollectionConfig, DatasetFiles, load_colle
 from mgte.evaluate.metrics import MAIN_METRIC, METRICS
 from mgte.evaluate.records import TaskKind, TaskResult, WorstItem
 from mgte.evaluate.result import ModeResult, RetrievalResult
-from mgte.evaluate.retrieval import search_and_measure
+from mgte.evaluate.retrieval import able_modes, search_and_measure
 from mgte.evaluate.retrieval_config import MODES, Mode, RetrievalConfig
-from mgte.evaluate.run_files import run_of_rankings, write_run
+from mgte.evaluate.run_files import check_names, run_of_rankings, write_run
 from mgte.evaluate.searches import Rankings
 from mgte.evaluate.significance import bootstrap_interval
 from mgte.evaluate.subjects.subject import PairScorer, Subject, TextEncoder
-from mgte.evaluate.tasks.data_paths import existing_path
+from mgte.evaluate.tasks.data_paths import check_limits, existing_path
 from mgte.evaluate.tasks.language_parts import Found, parts_by_language
 from mgte.evaluate.tasks.subset_means import mean_over_subsets
 from mgte.evaluate.tasks.task import Task, TaskContext
@@ -73,6 +73,7 @@ class RetrievalTaskConfig:
     def __post_init__(self) -> None:
         if bool(self.data) == (self.collection is not None):
             raise ConfigError("data: expected either data or collection, and not both")
+        check_limits(self)
         known = (*METRICS, *ANSWER_METRICS)
         if self.main_metric not in known:
             raise ConfigError(
@@ -177,6 +178,10 @@ def measure_collection(
         DataError: A model gives NaN or infinity.
         BackendUnavailableError: pytrec_eval or bm25s is not installed.
     """
+    if runs_folder is not None:
+        # What the format cannot hold is told before anything is embedded.
+        check_names(query.query_id for query in collection.queries)
+        check_names(document.doc_id for document in collection.documents)
     measured, rankings = search_and_measure(
         subject.encoder, subject.reranker, collection, modes, config
     )
@@ -236,15 +241,8 @@ def possible_modes(
     Raises:
         ConfigError: None is possible.
     """
-    has_dense = encoder is not None and encoder.has_dense
-    has_sparse = encoder is not None and encoder.has_sparse
-    able: dict[Mode, bool] = {
-        "dense": has_dense,
-        "sparse": has_sparse,
-        "hybrid": has_dense and has_sparse,
-        "reranked": reranker is not None,
-        "bm25": importlib.util.find_spec("bm25s") is not None,
-    }
+    has_bm25 = importlib.util.find_spec("bm25s") is not None
+    able: dict[Mode, bool] = {**able_modes(encoder, reranker), "bm25": has_bm25}
     asked = tuple(wanted) or MODES
     found = tuple(mode for mode in MODES if mode in asked and able[mode])
     if not found:

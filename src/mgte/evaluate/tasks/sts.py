@@ -93,6 +93,7 @@ class StsTask(TextTask[StsConfig]):
             metrics=metrics,
             items=(pairs,),
             values=by_item(pairs, pulls),
+            limits=(-1.0, 1.0),
             worst=_worst(pairs, similarities["cosine"]),
             facts={"is_constant": bool(np.ptp(similarities["cosine"]) == 0.0)},
         )

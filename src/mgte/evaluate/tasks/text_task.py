@@ -48,6 +48,7 @@ class MeasuredPart:
         metrics: Metric to value.
         items: What was read: the measured items first, then others that results follow from.
         values: Name of an item, or of an experiment, to its main metric, whose mean the metric is.
+        limits: Least and largest value that the main metric can have.
         worst: Items that went worst.
         facts: Other numbers.
     """
@@ -56,6 +57,7 @@ class MeasuredPart:
     metrics: Mapping[str, float]
     items: tuple[Sequence[TextItem], ...]
     values: Mapping[str, float]
+    limits: tuple[float, float] = (0.0, 1.0)
     worst: tuple[WorstItem, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -107,6 +109,10 @@ class TextTask(Task[Config]):
 
     def _result(self, part: TextPart, measuring: Measuring, context: TaskContext) -> TaskResult:
         found = self.measure(part, measuring, context.seed)
+        # A mean of influences may leave the range of the metric where items are few.
+        low, high = np.clip(
+            bootstrap_interval(list(found.values.values()), seed=context.seed), *found.limits
+        )
         return TaskResult(
             task=self.name,
             kind=self.kind,
@@ -116,7 +122,7 @@ class TextTask(Task[Config]):
             split=self.config.data.split,
             subset=part.subset,
             language=part.language,
-            interval=bootstrap_interval(list(found.values.values()), seed=context.seed),
+            interval=(float(low), float(high)),
             per_item=found.values,
             worst=found.worst,
             facts=measuring.facts(**found.facts),

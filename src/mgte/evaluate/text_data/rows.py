@@ -182,7 +182,8 @@ def _matching(root: Path, pattern: str) -> list[Path]:
         files = [place]
     found = [file for file in files if file.is_file()]
     if not found:
-        raise DataError(f"{place}: no such file", hint=_HINT)
+        what = "is a folder, expected a file" if place.is_dir() else "no such file"
+        raise DataError(f"{place}: {what}", hint=_HINT)
     return found
 
 

@@ -21,6 +21,7 @@ from mgte.evaluate.records import Failure, Report, TaskResult
 from mgte.evaluate.retrieval_config import MODES, Mode, RetrievalConfig
 from mgte.evaluate.subjects.subject import Subject
 from mgte.evaluate.suite import Suite, build_task
+from mgte.evaluate.suite_words import check_writable, spoken, summary
 from mgte.evaluate.surroundings import machine_facts, package_versions
 from mgte.evaluate.tasks.task import TaskContext
 
@@ -34,6 +35,8 @@ class RunOptions:
     """How a suite is run.
 
     Attributes:
+        tasks: Names or kinds of the tasks that are measured; empty means all. Of the others, what
+            was measured before stands in the report, and the rest is named as missing.
         seed: Decides whatever is drawn; None takes the suite's.
         modes: Ways of ranking; empty takes the suite's.
         retrieval: How collections are searched; None takes what the suite says.
@@ -46,6 +49,7 @@ class RunOptions:
         tell: Gets a line of words now and then.
     """
 
+    tasks: tuple[str, ...] = ()
     seed: int | None = None
     modes: tuple[Mode, ...] = ()
     retrieval: RetrievalConfig | None = None
@@ -63,10 +67,10 @@ def run_suite(
 ) -> Report:
     """Measure a subject on the tasks of a suite.
 
-    `OUT/tasks/TASK.json` is written as each task ends. A task whose file is there, of the same
-    model, settings and data, is not measured again. A task that fails is reported and stops no
-    other. `OUT/report.json`, `report.md` and `report.html` are written at the end, also after an
-    interruption.
+    A file in `OUT/tasks` is written as each task ends. A task that has one there, of the same
+    model, settings and data, is not measured again; those of other settings stay. A task that fails
+    is reported and stops no other. `OUT/report.json`, `report.md` and `report.html` are written at
+    the end, also after an interruption.
 
     Args:
         suite: The tasks.
@@ -79,12 +83,13 @@ def run_suite(
         What was measured, and what could not be.
 
     Raises:
-        ConfigError: A setting of the suite is wrong.
+        ConfigError: A setting of the suite or of a task is wrong; nothing was measured.
         OSError: The out folder cannot be written.
         KeyboardInterrupt: The user interrupted; what was done is kept.
     """
     options = options or RunOptions()
     run = _Run(suite, subject, out, root, options)
+    check_writable(out)
     try:
         run.measure_all()
     finally:
@@ -111,25 +116,34 @@ class _Run:
         if subject.encoder is not None and options.use_cache:
             self._cached = CachedEncoder(subject.encoder, cache_folder / "embeddings")
         self._shared = self._shared_settings()
-        self._results: list[TaskResult] = []
-        self._failures: list[Failure] = []
+        # What is wrong with a task's record is told before the first of them takes its time.
+        self._tasks = {entry["name"]: build_task(entry, root) for entry in suite.tasks}
+        self._chosen = {entry["name"] for entry in suite.only(options.tasks).tasks}
+        self._results: dict[str, list[TaskResult]] = {}
+        self._failures: dict[str, Failure] = {}
 
     def measure_all(self) -> None:
         """Measure the tasks in their order."""
-        entries = self._suite.tasks
+        entries = [entry for entry in self._suite.tasks if entry["name"] in self._chosen]
+        for entry in self._suite.tasks:
+            # So that measuring a few of them again loses none of the others.
+            kept = None if entry in entries else self._finished(entry)
+            if kept is not None:
+                self._results[entry["name"]] = kept
         is_hidden = None if self._options.show_progress is None else not self._options.show_progress
         with tqdm(total=len(entries), desc="tasks", unit="task", disable=is_hidden) as bar:
             for number, entry in enumerate(entries, start=1):
                 bar.set_postfix_str(entry["name"])
                 self._measure(entry, f"[{number}/{len(entries)}] {entry['name']}")
                 bar.update()
-        if self._suite.average:
+        if self._suite.average and not self._missing:
             self._add_average(self._suite.average)
 
     def report(self) -> Report:
         """All that was measured so far."""
         encoder, reranker = self._subject.encoder, self._subject.reranker
         named = encoder or reranker
+        names = (*self._suite.task_names, self._suite.average)
         return Report(
             model=self._subject.name,
             revision="" if named is None else named.revision,
@@ -139,9 +153,15 @@ class _Run:
             versions=package_versions(),
             machine=machine_facts("cpu" if encoder is None else encoder.device),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            results=tuple(self._results),
-            failures=tuple(self._failures),
+            results=tuple(result for name in names for result in self._results.get(name, ())),
+            failures=tuple(self._failures[name] for name in names if name in self._failures),
+            missing=self._missing,
         )
+
+    @property
+    def _missing(self) -> tuple[str, ...]:
+        done = {*self._results, *self._failures}
+        return tuple(name for name in self._suite.task_names if name not in done)
 
     def tell_cache(self) -> None:
         """Say what the cache held and how large it is."""
@@ -155,33 +175,38 @@ class _Run:
 
     def _add_average(self, name: str) -> None:
         try:
-            average = average_result(name, self._results)
+            results = [result for found in self._results.values() for result in found]
+            average = average_result(name, results)
         except MgteError as error:
-            self._failures.append(Failure(task=name, error=_spoken(error)))
+            self._failures[name] = Failure(task=name, error=spoken(error))
             return
-        self._results.append(average)
-        self._tell(f"{name}: {_summary([average])}")
+        self._results[name] = [average]
+        self._tell(f"{name}: {summary([average])}")
 
     def _measure(self, entry: Mapping[str, Any], place: str) -> None:
-        folder, name = self._out / "tasks", entry["name"]
+        name = entry["name"]
         try:
-            task = build_task(entry, self._root)
-            key = task_key(entry, self._key_settings(), self._root)
-            kept = None if self._options.again else read_finished(folder, name, key)
+            kept = None if self._options.again else self._finished(entry)
             if kept is not None:
-                self._results += kept
-                self._tell(f"{place}: {_summary(kept)} (measured before)")
+                self._results[name] = kept
+                self._tell(f"{place}: {summary(kept)} (measured before)")
                 return
             began = time.perf_counter()
-            results = task.run(self._subject_for(entry), self._context)
+            results = self._tasks[name].run(self._subject_for(entry), self._context)
             _check_results(results, name)
-            write_finished(folder, name, key, results)
+            write_finished(self._out / "tasks", name, self._key(entry), results)
         except Exception as error:
-            self._failures.append(Failure(task=name, error=_spoken(error)))
-            self._tell(f"{place}: failed: {_spoken(error)}")
+            self._failures[name] = Failure(task=name, error=spoken(error))
+            self._tell(f"{place}: failed: {spoken(error)}")
             return
-        self._results += results
-        self._tell(f"{place}: {_summary(results)} ({time.perf_counter() - began:.1f} s)")
+        self._results[name] = results
+        self._tell(f"{place}: {summary(results)} ({time.perf_counter() - began:.1f} s)")
+
+    def _finished(self, entry: Mapping[str, Any]) -> list[TaskResult] | None:
+        return read_finished(self._out / "tasks", entry["name"], self._key(entry))
+
+    def _key(self, entry: Mapping[str, Any]) -> str:
+        return task_key(entry, self._key_settings(), self._root)
 
     def _subject_for(self, entry: Mapping[str, Any]) -> Subject:
         if self._cached is None or entry["kind"] in _WITHOUT_CACHE:
@@ -246,22 +271,3 @@ def _check_results(results: Sequence[TaskResult], name: str) -> None:
         for metric, value in result.metrics.items():
             if not math.isfinite(value):
                 raise DataError(f"{name}: got {value} as {metric}, expected a number")
-
-
-def _summary(results: Sequence[TaskResult]) -> str:
-    """The main metric by variant; the mean of several parts."""
-    by_variant: dict[str, list[TaskResult]] = {}
-    for result in results:
-        by_variant.setdefault(result.variant, []).append(result)
-    parts = []
-    for variant, found in by_variant.items():
-        mean = sum(result.main for result in found) / len(found)
-        parts.append(f"{variant} {found[0].main_metric} {mean:.4f}".strip())
-    return ", ".join(parts[:8]) + (f" and {len(parts) - 8} more" if len(parts) > 8 else "")
-
-
-def _spoken(error: Exception) -> str:
-    if isinstance(error, MgteError):
-        return error.message if error.hint is None else f"{error.message} ({error.hint})"
-    first_line = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {first_line}"
