@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from tests.conftest import tiny_vocabulary
 from tests.unit.evaluate.conftest import DOCUMENTS, QUERIES
 from tests.unit.evaluate.fake_encoders import HashEncoder, WordScorer
 from tests.unit.evaluate.test_run_suite import entry, run, suite_of
