@@ -156,6 +156,7 @@ def search_and_measure(
         "model": None if encoder is None else encoder.name,
         "reranker": None if reranker is None else reranker.name,
         "max_length": None if encoder is None else encoder.max_length,
+        "reranker_max_length": None if reranker is None else reranker.max_length,
     }
     result = RetrievalResult(
         collection=collection.name,

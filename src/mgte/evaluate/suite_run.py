@@ -232,7 +232,9 @@ class _Run:
         return self._shared | {
             "mgte": __version__,
             "encoder": "" if encoder is None else encoder.fingerprint,
-            "reranker": None if reranker is None else [reranker.name, reranker.revision],
+            "reranker": None
+            if reranker is None
+            else [reranker.name, reranker.revision, reranker.max_length],
             "retrieval": retrieval,
             # Only a task that is measured writes its run.
             "save_runs": self._options.save_runs,

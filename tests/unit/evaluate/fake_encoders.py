@@ -73,6 +73,7 @@ class WordScorer:
 
     name = "words"
     revision = ""
+    max_length = None
 
     def score(self, pairs) -> np.ndarray:
         scores = [len(set(q.split()) & set(d.split())) for q, d in pairs]

@@ -102,9 +102,10 @@ def _missing_members(result: TaskResult, place: Place) -> Iterator[str]:
 def _setting_differences(result: TaskResult, report: Report, published: Published) -> Iterator[str]:
     settings = {**report.settings, **result.settings}
     # mteb's results tell a smaller width by their variant, which nothing was published for.
-    max_length, dim = settings.get("max_length"), settings.get("dim")
+    limit = "reranker_max_length" if published.first_stage else "max_length"
+    max_length, dim = settings.get(limit), settings.get("dim")
     # The model's limit is looked at below; a training has one of its own, deeper inside.
-    inner = {name: value for name, value in settings.items() if name != "max_length"}
+    inner = {name: value for name, value in settings.items() if not name.endswith("max_length")}
     told = {**dict(_flat(inner)), **result.facts}
     for name, value in published.requires.items():
         if name in told and not _is_met(told[name], value):

@@ -193,6 +193,11 @@ class RerankerSubject:
         """What the model was loaded by."""
         return self.reranker.prepared.model_dir.name
 
+    @property
+    def max_length(self) -> int | None:
+        """Longest pair in tokens."""
+        return self.reranker.max_length
+
     @cached_property
     def revision(self) -> str:
         """Hash of the weights."""

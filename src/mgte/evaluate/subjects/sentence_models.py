@@ -131,6 +131,12 @@ class SentenceScorer:
             "convert_to_numpy": True,
         }
 
+    @property
+    def max_length(self) -> int | None:
+        """Longest pair in tokens."""
+        length = self._model.max_length
+        return None if length is None else int(length)
+
     @cached_property
     def revision(self) -> str:
         """Hash of the weights."""

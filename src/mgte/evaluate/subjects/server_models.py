@@ -188,6 +188,8 @@ class ServerScorer:
     """
 
     revision = ""
+    # The server decides, and does not say.
+    max_length = None
 
     def __init__(
         self,

@@ -97,6 +97,11 @@ class PairScorer(Protocol):
         """Commit or hash of the weights; "" where nobody says."""
         ...
 
+    @property
+    def max_length(self) -> int | None:
+        """Longest pair in tokens; None where nobody says."""
+        ...
+
     def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         """Score pairs.
 

@@ -297,3 +297,13 @@ def test_a_mean_stands_beside_the_number_of_its_first_stage(
     mean = report_rows(report)[-1]
     assert mean.published.value == published
     assert (mean.difference is not None) == is_same
+
+
+def test_a_reranker_that_reads_less_is_not_compared(make_result):
+    reranker = "gte-reranker-modernbert-base"
+    report = Report(model="gte-modernbert-base", reranker=reranker)
+    for limit, notes in ((8192, 0), (512, 1)):
+        settings = {"max_length": 8192, "reranker_max_length": limit}
+        facts = {"first_stage": "dense"}
+        result = make_result("scifact", "reranked", 0.73, facts=facts, settings=settings)
+        assert len(only_row(result, report).notes) == notes
