@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mgte.evaluate.records import Report, TaskKind, TaskResult
-from mgte.evaluate.reports.facts import own_settings, shared_settings
+from mgte.evaluate.reports.curves import is_of_curve
+from mgte.evaluate.reports.facts import missing_tasks
 from mgte.evaluate.reports.row import metric_name, task_label
+from mgte.evaluate.reports.setting_differences import SettingDifference, setting_differences
 from mgte.evaluate.significance import PairedTest, paired_test
 
 SIGNIFICANT = 0.05
 Verdict = Literal["better", "worse", "same", "untested"]
-# What names a model differs wherever two models are compared.
-_NAMES = ("model", "reranker", "revision", "folder", "fingerprint", "query_model")
 _SMALLER_IS_BETTER = ("seconds", "milliseconds", "peak", "bytes")
 _MOST_SETTINGS = 6
 
@@ -32,9 +32,10 @@ class ComparedRow:
         metric: Metric that both have.
         first: Value of the first report.
         second: Value of the second.
-        test: Paired test of second less first; None where items are not the same.
+        test: Paired test of second minus first; None where items are not the same.
         p_adjusted: Its permutation p value, adjusted for the number of tests (Holm); None without.
         notes: What else differs, or why there is no test.
+        is_of_curve: Whether it is one of many widths and precisions of the same vectors.
     """
 
     kind: TaskKind
@@ -46,10 +47,11 @@ class ComparedRow:
     test: PairedTest | None = None
     p_adjusted: float | None = None
     notes: tuple[str, ...] = ()
+    is_of_curve: bool = False
 
     @property
     def difference(self) -> float:
-        """Second less first."""
+        """Value of the second report minus that of the first."""
         return self.second - self.first
 
     @property
@@ -75,17 +77,21 @@ class Comparison:
         first: Name of the first report's model.
         second: Name of the second's.
         rows: What both measured.
-        settings: (setting, first, second) of settings of the whole reports that differ.
+        settings: Settings that differ, over the tasks that are in both.
         only_first: What only the first measured.
         only_second: What only the second measured.
+        missing_first: Tasks that the first has not measured yet, in words; "" without any.
+        missing_second: Tasks that the second has not measured yet.
     """
 
     first: str
     second: str
     rows: tuple[ComparedRow, ...]
-    settings: tuple[tuple[str, str, str], ...] = ()
+    settings: tuple[SettingDifference, ...] = ()
     only_first: tuple[str, ...] = ()
     only_second: tuple[str, ...] = ()
+    missing_first: str = ""
+    missing_second: str = ""
 
     def count(self, verdict: Verdict) -> int:
         """Rows of a verdict."""
@@ -107,16 +113,19 @@ def compare_reports(a: Report, b: Report, *, seed: int = 0) -> Comparison:
         BackendUnavailableError: SciPy is not installed.
     """
     first, second = _by_key(a), _by_key(b)
-    shared = (shared_settings(a), shared_settings(b))
     both = [key for key in first if key in second and _shared_metric(first[key], second[key])]
-    rows = [_compared(first[key], second[key], shared, seed) for key in both]
+    pairs = [(first[key], second[key]) for key in both]
+    settings = setting_differences(pairs, a, b)
+    rows = [_compared(*pair, settings, seed) for pair in pairs]
     return Comparison(
         first=_titled(a),
         second=_titled(b),
         rows=tuple(_adjusted(rows)),
-        settings=tuple(_setting_differences(*shared)),
+        settings=settings,
         only_first=tuple(_named(result) for key, result in first.items() if key not in both),
         only_second=tuple(_named(result) for key, result in second.items() if key not in both),
+        missing_first=missing_tasks(a),
+        missing_second=missing_tasks(b),
     )
 
 
@@ -128,10 +137,10 @@ def _by_key(report: Report) -> dict[tuple[str, ...], TaskResult]:
 
 
 def _compared(
-    a: TaskResult, b: TaskResult, shared: tuple[Mapping[str, str], Mapping[str, str]], seed: int
+    a: TaskResult, b: TaskResult, settings: Sequence[SettingDifference], seed: int
 ) -> ComparedRow:
     metric = _shared_metric(a, b)
-    notes = list(_result_differences(a, b, shared))
+    notes = [*_result_differences(a, b), *_setting_notes(a, settings)]
     test = None
     is_same_data = not (a.dataset_hash and b.dataset_hash) or a.dataset_hash == b.dataset_hash
     items = [item for item in a.per_item if item in b.per_item]
@@ -149,6 +158,7 @@ def _compared(
         second=b.metrics[metric],
         test=test,
         notes=tuple(notes),
+        is_of_curve=is_of_curve(a),
     )
 
 
@@ -158,38 +168,31 @@ def _shared_metric(a: TaskResult, b: TaskResult) -> str:
     return next((name for name in names if name in a.metrics and name in b.metrics), "")
 
 
-def _result_differences(
-    a: TaskResult, b: TaskResult, shared: tuple[Mapping[str, str], Mapping[str, str]]
-) -> Iterator[str]:
+def _result_differences(a: TaskResult, b: TaskResult) -> Iterator[str]:
     if a.dataset_hash and b.dataset_hash and a.dataset_hash != b.dataset_hash:
         yield "other data: the hashes differ"
-    elif not (a.dataset_hash and b.dataset_hash):
+    elif not (a.dataset_hash and b.dataset_hash) and (_reads_data(a) or _reads_data(b)):
         yield "data not known to be the same: no hash"
     if a.main_metric != b.main_metric:
         yield f"main metrics differ: {metric_name(a.main_metric)}, {metric_name(b.main_metric)}"
     if a.num_items != b.num_items:
         yield f"items differ: {a.num_items:,}, {b.num_items:,}"
-    own = [own_settings(result, known) for result, known in zip((a, b), shared, strict=True)]
-    # A setting may be shared by all results of one report, and be told by each result of the other.
-    found = list(_setting_differences(own[0], own[1], known=shared))
-    for name, first, second in found[:_MOST_SETTINGS]:
-        yield f"{name}: {first or 'not set'}, {second or 'not set'}"
+
+
+def _reads_data(result: TaskResult) -> bool:
+    """Whether there are files; times are mostly taken on texts that the settings describe."""
+    task = result.settings.get("task")
+    return result.kind != "efficiency" or bool(isinstance(task, Mapping) and task.get("data"))
+
+
+def _setting_notes(result: TaskResult, settings: Sequence[SettingDifference]) -> Iterator[str]:
+    """Settings that differ here and not everywhere."""
+    label = task_label(result)
+    found = [setting for setting in settings if label in setting.tasks]
+    for setting in found[:_MOST_SETTINGS]:
+        yield f"{setting.name}: {setting.first or 'not set'}, {setting.second or 'not set'}"
     if len(found) > _MOST_SETTINGS:
         yield f"{len(found) - _MOST_SETTINGS} more settings differ"
-
-
-def _setting_differences(
-    first: Mapping[str, str],
-    second: Mapping[str, str],
-    known: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
-) -> Iterator[tuple[str, str, str]]:
-    for name in dict.fromkeys([*first, *second]):
-        values = [
-            own.get(name, shared.get(name, ""))
-            for own, shared in zip((first, second), known, strict=True)
-        ]
-        if values[0] != values[1] and name.rpartition(".")[2] not in _NAMES:
-            yield name, values[0], values[1]
 
 
 def _adjusted(rows: Sequence[ComparedRow]) -> list[ComparedRow]:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mgte.evaluate.records import TaskKind
 from mgte.evaluate.reports.compare import SIGNIFICANT, ComparedRow, Comparison
+from mgte.evaluate.reports.curves import CURVE_TITLE
 from mgte.evaluate.reports.markdown import cell, number_text, table
 from mgte.evaluate.reports.page.bars import Bar, BarGroup, bar_chart
 from mgte.evaluate.reports.page.document import page_document
@@ -13,20 +13,20 @@ from mgte.evaluate.reports.page.tables import Cell, number_cell, sortable_table
 from mgte.evaluate.reports.row import KIND_TITLES
 from mgte.text import replace_text
 
-_HEADER = (
-    "Task",
-    "Variant",
-    "Metric",
+# What was measured stands before the columns of values, what is least asked for at the end.
+_NAMES = ("Task", "Variant", "Metric")
+_VALUES = (
     "A",
     "B",
-    "B less A",
-    "95 % interval",
-    "p",
-    "p (Holm)",
-    "Better, worse",
+    "B − A",  # noqa: RUF001 - a minus sign, as people read it
     "Verdict",
     "Notes",
+    "95 % interval",
+    "p (Holm)",
+    "p",
+    "Better, worse",
 )
+_SETTINGS = ("Setting", "A", "B", "Tasks")
 _WORDS = {
     "better": "B is better",
     "worse": "B is worse",
@@ -58,15 +58,17 @@ def comparison_markdown(comparison: Comparison) -> str:
     """
     lines = [f"# {cell(comparison.first)} (A) and {cell(comparison.second)} (B)", ""]
     lines.append(_summary(comparison))
-    for kind, rows in _by_kind(comparison).items():
-        lines += ["", f"## {KIND_TITLES[kind]}", ""]
-        lines += table(_HEADER, [_texts(row) for row in rows], "lllrrrrrrrll")
+    for text in _missing(comparison):
+        lines += ["", f"**{cell(text)}**"]
+    for title, rows in _sections(comparison).items():
+        lines += ["", f"## {title}", ""]
+        texts = [[row.task, row.variant, row.metric, *_texts(row)] for row in rows]
+        lines += table((*_NAMES, *_VALUES), texts, "lllrrrllrrrr")
     if comparison.settings:
         lines += ["", "## Settings that differ", ""]
-        lines += table(("setting", "A", "B"), comparison.settings)
-    for name, only in (("A", comparison.only_first), ("B", comparison.only_second)):
-        if only:
-            lines += ["", f"Only in {name}: {cell('; '.join(only))}."]
+        lines += table(_SETTINGS, _setting_rows(comparison))
+    for text in _unshared(comparison):
+        lines += ["", cell(text)]
     return "\n".join(lines) + "\n"
 
 
@@ -80,25 +82,21 @@ def comparison_html(comparison: Comparison) -> str:
         The text; it fetches nothing.
     """
     sections = {"Summary": element("p", _summary(comparison))}
-    for kind, rows in _by_kind(comparison).items():
-        sections[KIND_TITLES[kind]] = _kind_section(kind, rows)
+    for title, rows in _sections(comparison).items():
+        sections[title] = _section(title, rows)
     if comparison.settings:
-        cells = [[Cell(content=text) for text in row] for row in comparison.settings]
+        cells = [[Cell(content=text) for text in row] for row in _setting_rows(comparison)]
         caption = "Settings that differ"
-        sections[caption] = sortable_table(("Setting", "A", "B"), cells, caption)
-    only = [
-        element("p", f"Only in {name}: {'; '.join(found)}.")
-        for name, found in (("A", comparison.only_first), ("B", comparison.only_second))
-        if found
-    ]
-    sections["Not in both"] = joined(only)
-    intro = element(
+        sections[caption] = sortable_table(_SETTINGS, cells, caption)
+    sections["Not in both"] = joined(element("p", text) for text in _unshared(comparison))
+    names = element(
         "dl",
         element("div", element("dt", "A"), element("dd", comparison.first)),
         element("div", element("dt", "B"), element("dd", comparison.second)),
         class_="facts",
     )
-    return page_document("Two evaluations side by side", intro, sections)
+    missing = [element("p", text, class_="notice") for text in _missing(comparison)]
+    return page_document("Two evaluations side by side", joined([names, *missing]), sections)
 
 
 def _summary(comparison: Comparison) -> str:
@@ -110,53 +108,81 @@ def _summary(comparison: Comparison) -> str:
     )
 
 
-def _by_kind(comparison: Comparison) -> dict[TaskKind, list[ComparedRow]]:
-    found: dict[TaskKind, list[ComparedRow]] = {}
+def _missing(comparison: Comparison) -> list[str]:
+    told = (("A", comparison.missing_first), ("B", comparison.missing_second))
+    return [f"Not measured yet in {name}: {words}." for name, words in told if words]
+
+
+def _unshared(comparison: Comparison) -> list[str]:
+    told = (("A", comparison.only_first), ("B", comparison.only_second))
+    return [f"Only in {name}: {'; '.join(found)}." for name, found in told if found]
+
+
+def _setting_rows(comparison: Comparison) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            setting.name,
+            setting.first or "not set",
+            setting.second or "not set",
+            ", ".join(setting.tasks) or "all of both",
+        )
+        for setting in comparison.settings
+    ]
+
+
+def _sections(comparison: Comparison) -> dict[str, list[ComparedRow]]:
+    found: dict[str, list[ComparedRow]] = {}
     for row in comparison.rows:
-        found.setdefault(row.kind, []).append(row)
+        title = CURVE_TITLE if row.is_of_curve else KIND_TITLES[row.kind]
+        found.setdefault(title, []).append(row)
     return found
 
 
 def _texts(row: ComparedRow) -> list[str]:
+    """Cells of the columns of values."""
     test = row.test
-    interval = "" if test is None else " to ".join(_signed(end, row.kind) for end in test.interval)
     return [
-        row.task,
-        row.variant,
-        row.metric,
         number_text(row.first, row.kind),
         number_text(row.second, row.kind),
         _signed(row.difference, row.kind),
-        interval,
-        "" if test is None else _p_text(test.p_permutation),
-        "" if row.p_adjusted is None else _p_text(row.p_adjusted),
-        "" if test is None else f"{test.num_better}, {test.num_worse}",
         _WORDS[row.verdict],
         "; ".join(row.notes),
+        "" if test is None else " to ".join(_signed(end, row.kind) for end in test.interval),
+        "" if row.p_adjusted is None else _p_text(row.p_adjusted),
+        "" if test is None else _p_text(test.p_permutation),
+        "" if test is None else f"{test.num_better}, {test.num_worse}",
     ]
 
 
-def _kind_section(kind: TaskKind, rows: Sequence[ComparedRow]) -> Markup:
+def _section(title: str, rows: Sequence[ComparedRow]) -> Markup:
     cells = []
     for row in rows:
-        texts = _texts(row)
+        first, second, difference, verdict, notes, interval, adjusted, p, counts = _texts(row)
         role = row.verdict if row.verdict in ("better", "worse") else ""
-        numbers = (row.first, row.second, row.difference)
         cells.append(
             [
-                *(Cell(content=text) for text in texts[:3]),
-                *(number_cell(n, text) for n, text in zip(numbers, texts[3:6], strict=True)),
-                Cell(content=texts[6], is_number=True),
-                number_cell(None if row.test is None else row.test.p_permutation, texts[7]),
-                number_cell(row.p_adjusted, texts[8]),
-                Cell(content=texts[9], is_number=True),
-                Cell(content=texts[10], role=role),
-                Cell(content=texts[11], role="source"),
+                Cell(content=_named(row)),
+                number_cell(row.first, first),
+                number_cell(row.second, second),
+                number_cell(row.difference, difference, role=role),
+                Cell(content=verdict, role=f"verdict {role}".strip()),
+                Cell(content=notes, role="source"),
+                Cell(content=interval, is_number=True),
+                number_cell(row.p_adjusted, adjusted),
+                number_cell(None if row.test is None else row.test.p_permutation, p),
+                Cell(content=counts, is_number=True),
             ]
         )
-    title = KIND_TITLES[kind]
-    chart = Markup() if kind == "efficiency" else bar_chart(_groups(rows), f"{title}: A and B")
-    return joined([chart, sortable_table(_HEADER, cells, f"{title}: A and B")])
+    caption = f"{title}: A and B"
+    has_chart = rows[0].kind != "efficiency"
+    chart = bar_chart(_groups(rows), caption) if has_chart else Markup()
+    return joined([chart, sortable_table((_NAMES[0], *_VALUES), cells, caption)])
+
+
+def _named(row: ComparedRow) -> Markup:
+    """Task, and below it variant and metric: as columns they would push the verdict off screens."""
+    details = ", ".join(filter(None, [row.variant, row.metric]))
+    return joined([row.task, element("span", details, class_="details")])
 
 
 def _groups(rows: Sequence[ComparedRow]) -> list[BarGroup]:
@@ -167,11 +193,11 @@ def _groups(rows: Sequence[ComparedRow]) -> list[BarGroup]:
         )
         for row in rows
         # Widths and precisions are many; they stand in the table.
-        if "/" not in row.variant
+        if not row.is_of_curve
     ]
 
 
-def _signed(value: float, kind: TaskKind) -> str:
+def _signed(value: float, kind: str) -> str:
     text = number_text(value, kind)
     return text if text.startswith("-") else f"+{text}"
 

@@ -1,56 +1,37 @@
-"""What a report's reader must know beside its numbers: settings, truncation, data, time.
+"""What a report's reader must know beside its numbers: gaps, truncation, data, time.
 
 Loads no torch.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from mgte.evaluate.records import Report, TaskResult
 from mgte.evaluate.reports.row import task_label
+from mgte.evaluate.reports.settings import spoken_value
 
 _MANY = 12
+_MOST_NAMES = 30
 
 
-def flat_settings(values: Mapping[str, Any], front: str = "") -> Iterator[tuple[str, str]]:
-    """Settings of any depth as pairs of a path and a text.
-
-    Args:
-        values: Plain values.
-        front: Path of `values`.
-
-    Yields:
-        (path, value) in the order of the settings; what is None or empty is left out.
-    """
-    for key, value in values.items():
-        path = f"{front}.{key}" if front else str(key)
-        if isinstance(value, Mapping):
-            yield from flat_settings(value, path)
-        elif value is not None and value != "" and value != []:
-            yield path, _spoken(value)
-
-
-def shared_settings(report: Report) -> dict[str, str]:
-    """Settings of the report, and those that all its results share.
+def missing_tasks(report: Report) -> str:
+    """Tasks of the suite that were not measured yet, in words.
 
     Args:
         report: The report.
 
     Returns:
-        Path to value.
+        Such as "cisi, npl (2 of 7 tasks)"; "" where nothing is missing.
     """
-    found = dict(flat_settings(report.settings))
-    all_flat = [dict(flat_settings(_plain_settings(result))) for result in report.results]
-    for path, value in (all_flat[0] if all_flat else {}).items():
-        if all(settings.get(path) == value for settings in all_flat):
-            found.setdefault(path, value)
-    return found
-
-
-def own_settings(result: TaskResult, shared: Mapping[str, str]) -> dict[str, str]:
-    """Settings of a result that are not those of the whole report."""
-    flat = flat_settings(_plain_settings(result))
-    return {path: value for path, value in flat if shared.get(path) != value}
+    if not report.missing:
+        return ""
+    # An average is no task of a suite, but follows from all of them.
+    done = {result.task for result in report.results if result.kind != "average"}
+    done |= {failure.task for failure in report.failures}
+    count = f"{len(report.missing)} of {len(done | {*report.missing})} tasks"
+    names = ", ".join(report.missing[:_MOST_NAMES])
+    if len(report.missing) > _MOST_NAMES:
+        names += f" and {len(report.missing) - _MOST_NAMES} more"
+    return f"{names} ({count})"
 
 
 def truncation(report: Report) -> list[tuple[str, str, str]]:
@@ -77,7 +58,7 @@ def truncation(report: Report) -> list[tuple[str, str, str]]:
 def data_facts(result: TaskResult) -> list[tuple[str, str]]:
     """Numbers and words among a result's facts; lists of items are left out."""
     return [
-        (name.replace("_", " "), _spoken(value))
+        (name.replace("_", " "), spoken_value(value))
         for name, value in result.facts.items()
         if not isinstance(value, Mapping) and not (isinstance(value, list) and len(value) > _MANY)
     ]
@@ -91,25 +72,35 @@ def seconds_by_task(report: Report) -> dict[str, float]:
     return {task: sum(seconds.values()) for task, seconds in found.items() if seconds}
 
 
-def _plain_settings(result: TaskResult) -> dict[str, Any]:
-    """Settings without the task's own name, which differs anyway."""
-    settings = dict(result.settings)
-    task = settings.get("task")
-    if isinstance(task, Mapping):
-        settings["task"] = {key: value for key, value in task.items() if key not in _TASK_OWN}
-    return settings
+def efficiency_notes(report: Report) -> list[str]:
+    """What must be known beside times: where they were taken, and what could not be.
+
+    Args:
+        report: The report.
+
+    Returns:
+        Sentences without repeats; empty without results of efficiency tasks.
+    """
+    found: dict[str, None] = {}
+    for result in report.results:
+        if result.kind == "efficiency":
+            found |= dict.fromkeys(_efficiency_sentences(result))
+    return list(found)
 
 
-_TASK_OWN = ("name", "kind", "split", "language")
-
-
-def _spoken(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, int):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
-    if isinstance(value, list | tuple):
-        return ", ".join(_spoken(part) for part in value)
-    return str(value)
+def _efficiency_sentences(result: TaskResult) -> Iterator[str]:
+    facts = result.facts
+    unable = facts.get("engines_that_cannot_run", ())
+    if isinstance(unable, Mapping):
+        yield from (f"{name} could not run here: {reason}." for name, reason in unable.items())
+    elif unable:
+        names = spoken_value(unable)
+        yield f"{names} could not run here: not installed, or unable to load this model."
+    if "device" in facts:
+        yield f"Measured on {facts['device']}."
+    computed = facts.get("computed_tokens_per_real_one", 1)
+    if computed > 1:
+        yield (
+            f"{task_label(result)}: {result.variant} computes {computed:g} tokens for each real "
+            "one, the rest is filling."
+        )

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 from mgte.evaluate.records import Report, TaskKind
+from mgte.evaluate.reports.curves import CURVE_TITLE, is_of_curve
+from mgte.evaluate.reports.facts import efficiency_notes, missing_tasks
 from mgte.evaluate.reports.page.bars import Bar, BarGroup, bar_chart
+from mgte.evaluate.reports.page.curve_section import curve_section
 from mgte.evaluate.reports.page.detail_sections import (
     failure_section,
     setting_section,
@@ -13,8 +16,6 @@ from mgte.evaluate.reports.page.document import page_document
 from mgte.evaluate.reports.page.efficiency_section import efficiency_section
 from mgte.evaluate.reports.page.elements import Markup, element, joined
 from mgte.evaluate.reports.page.result_sections import (
-    curve_section,
-    is_of_curve,
     kind_section,
     language_section,
     length_section,
@@ -48,11 +49,12 @@ def report_html(report: Report) -> str:
     for kind, rows in by_kind.items():
         content = kind_section(rows)
         if kind == "efficiency":
-            content = joined([efficiency_section(report), content])
+            notes = [element("p", text, class_="hint") for text in efficiency_notes(report)]
+            content = joined([efficiency_section(report), content, *notes])
         sections[KIND_TITLES[kind]] = content
     sections["Languages"] = language_section(report)
     sections["Lengths"] = length_section(report)
-    sections["Widths and precisions"] = curve_section(report)
+    sections[CURVE_TITLE] = curve_section(report)
     sections["Worst items"] = worst_section(report)
     sections["Failures"] = failure_section(report)
     sections["Settings and data"] = setting_section(report)
@@ -72,11 +74,14 @@ def _intro(report: Report) -> Markup:
         for name, value in facts.items()
         if value
     ]
-    alert = Markup()
+    told = []
+    missing = missing_tasks(report)
+    if missing:
+        told.append(element("p", f"Not measured yet: {missing}.", class_="notice"))
     if report.failures:
         names = ", ".join(failure.task for failure in report.failures)
-        alert = element("p", f"Not measured: {names}.", class_="alert", role="alert")
-    return joined([element("dl", *shown, class_="facts"), alert])
+        told.append(element("p", f"Failed: {names}.", class_="alert", role="alert"))
+    return joined([element("dl", *shown, class_="facts"), *told])
 
 
 def _summary(by_kind: dict[TaskKind, tuple[ReportRow, ...]]) -> Markup:
@@ -114,7 +119,7 @@ def _means(kind: TaskKind, rows: tuple[ReportRow, ...]) -> list[BarGroup]:
     groups = []
     for metric, variants in values.items():
         counts = sorted({len(found) for found in variants.values()})
-        number = "-".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+        number = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
         bars = tuple(
             Bar(series=variant, value=sum(found) / len(found), detail=f"{len(found)} tasks")
             for variant, found in variants.items()

@@ -4,14 +4,36 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mgte.evaluate.records import Report
-from mgte.evaluate.reports.facts import seconds_by_task, shared_settings, truncation
+from mgte.evaluate.reports.curves import (
+    CURVE_TITLE,
+    curve_header,
+    curve_results,
+    curve_texts,
+    is_of_curve,
+)
+from mgte.evaluate.reports.facts import (
+    efficiency_notes,
+    missing_tasks,
+    seconds_by_task,
+    truncation,
+)
 from mgte.evaluate.reports.published import Published
 from mgte.evaluate.reports.row import KIND_TITLES, ReportRow
 from mgte.evaluate.reports.rows import rows_by_kind
+from mgte.evaluate.reports.settings import shared_settings
 from mgte.text import replace_text
 
-_HEADER = ("task", "variant", "metric", "value", "95 % interval", "items")
-_PUBLISHED = ("published", "difference", "note")
+_HEADER = (
+    "task",
+    "variant",
+    "metric",
+    "value",
+    "95 % interval",
+    "items",
+    "published",
+    "difference",
+    "note",
+)
 
 
 def write_markdown(report: Report, path: Path) -> None:
@@ -37,7 +59,13 @@ def report_markdown(report: Report) -> str:
     sources: dict[tuple[str, str], int] = {}
     lines = [f"# Evaluation of {cell(report.model)}", "", *_head(report)]
     for kind, rows in rows_by_kind(report).items():
-        lines += ["", f"## {KIND_TITLES[kind]}", "", *_kind_table(rows, sources)]
+        # Widths and precisions have other columns, and a table of their own.
+        shown = [row for row in rows if not is_of_curve(row.result)]
+        if shown:
+            lines += ["", f"## {KIND_TITLES[kind]}", "", *_kind_table(shown, sources)]
+        if kind == "efficiency":
+            lines += _paragraphs(efficiency_notes(report))
+    lines += _curves(report)
     if sources:
         lines += ["", "Published numbers:", ""]
         lines += [
@@ -64,11 +92,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: str = "
         numbers: One letter per column, "r" for those on the right; "" for none.
 
     Returns:
-        Its lines.
+        Its lines; columns in which no row has anything are left out.
     """
+    held = [list(row) for row in rows]
+    kept = [i for i in range(len(header)) if not held or any(row[i] for row in held)]
     marks = ["---:" if mark == "r" else "---" for mark in numbers.ljust(len(header), "l")]
-    lines = [_line(header), _line(marks[: len(header)])]
-    return lines + [_line([cell(text) for text in row]) for row in rows]
+    lines = [_line([cell(header[i]) for i in kept]), _line([marks[i] for i in kept])]
+    return lines + [_line([cell(row[i]) for i in kept]) for row in held]
 
 
 def cell(text: str) -> str:
@@ -91,6 +121,11 @@ def number_text(value: float, kind: str) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
+def interval_text(interval: tuple[float, float] | None, kind: str) -> str:
+    """Both ends of an interval; "" without one."""
+    return "" if interval is None else " to ".join(number_text(end, kind) for end in interval)
+
+
 def difference_text(row: ReportRow) -> str:
     """Signed difference from the published number; "" without one."""
     return "" if row.difference is None else f"{row.difference:+.3f}"
@@ -108,24 +143,32 @@ def _head(report: Report) -> Iterator[str]:
     if report.failures:
         count += f", failed tasks: {len(report.failures)}"
     yield "; ".join([*told, count]) + "."
+    missing = missing_tasks(report)
+    if missing:
+        yield from ("", f"**Not measured yet: {cell(missing)}.**")
 
 
 def _kind_table(rows: Sequence[ReportRow], sources: dict[tuple[str, str], int]) -> list[str]:
-    has_published = any(row.published for row in rows)
-    header = (*_HEADER, *(_PUBLISHED if has_published else ()))
     lines = []
     for row in rows:
-        interval = (
-            ""
-            if row.interval is None
-            else " to ".join(number_text(end, row.kind) for end in row.interval)
-        )
-        texts = [row.task, row.variant, row.metric, value_text(row), interval]
+        texts = [row.task, row.variant, row.metric, value_text(row)]
+        texts.append(interval_text(row.interval, row.kind))
         texts.append(f"{row.num_items:,}" if row.num_items else "")
-        if has_published:
-            texts += _published_cells(row, sources)
-        lines.append(texts)
-    return table(header, lines, "lllrrrrrl")
+        lines.append([*texts, *_published_cells(row, sources)])
+    return table(_HEADER, lines, "lllrrrrrl")
+
+
+def _curves(report: Report) -> list[str]:
+    lines = []
+    for task, results in curve_results(report).items():
+        texts = [curve_texts(result) for result in results]
+        table_lines = table(curve_header(results[0]), texts, "rlrrrr")
+        lines += ["", f"### {cell(task)}", "", *table_lines]
+    return ["", f"## {CURVE_TITLE}", *lines] if lines else []
+
+
+def _paragraphs(sentences: Iterable[str]) -> list[str]:
+    return [line for sentence in sentences for line in ("", cell(sentence))]
 
 
 def _published_cells(row: ReportRow, sources: dict[tuple[str, str], int]) -> list[str]:

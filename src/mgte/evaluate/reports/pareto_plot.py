@@ -9,8 +9,9 @@ from typing import Any
 
 from mgte.errors import BackendUnavailableError, DataError
 from mgte.evaluate.records import Report, TaskResult
+from mgte.evaluate.reports.curves import curve_results
+from mgte.evaluate.reports.page.curve_section import curve_points
 from mgte.evaluate.reports.page.points import Point, pareto_front
-from mgte.evaluate.reports.page.result_sections import curve_points, curve_results
 from mgte.evaluate.reports.row import metric_name
 
 _COSTS = (("bytes_per_document", "bytes per document"), ("ms_per_query", "ms per query"))

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from mgte.evaluate.records import Report, write_report
+from mgte.evaluate.reports.curves import curve_results
 from mgte.evaluate.reports.html import write_html
 from mgte.evaluate.reports.markdown import write_markdown
-from mgte.evaluate.reports.page.result_sections import curve_results
 from mgte.evaluate.reports.pareto_plot import plot_pareto
 
 

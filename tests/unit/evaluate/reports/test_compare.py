@@ -11,6 +11,7 @@ from mgte.evaluate.reports.comparison_text import (
     comparison_markdown,
     write_comparison,
 )
+from mgte.evaluate.reports.setting_differences import SettingDifference
 from mgte.evaluate.significance import paired_test
 
 pytest.importorskip("scipy")
@@ -83,18 +84,86 @@ def test_data_without_a_hash_is_told(make_result):
     assert any("no hash" in note for note in row.notes)
 
 
+def differences(comparison):
+    return {found.name: (found.first, found.second, found.tasks) for found in comparison.settings}
+
+
 def test_settings_that_differ_are_told(make_result):
     a = items(0.1, 0.2, 0.3)
     first, second = pair(make_result, a, a)
     first, second = replace(first, settings={"seed": 0}), replace(second, settings={"seed": 1})
-    assert compare_reports(first, second).settings == (("seed", "0", "1"),)
+    told = SettingDifference(name="seed", first="0", second="1")
+    assert compare_reports(first, second).settings == (told,)
     more = make_result("other", settings={"max_length": 512})
     longer = replace(more, settings={"max_length": 64})
     comparison = compare_reports(
         replace(first, results=(*first.results, more)),
         replace(second, results=(*second.results, longer)),
     )
+    assert comparison.rows[0].notes == ()
     assert comparison.rows[1].notes == ("max_length: 512, 64",)
+    assert differences(comparison) == {
+        "seed": ("0", "1", ()),
+        "max_length": ("512", "64", ("other",)),
+    }
+    for text in (comparison_markdown(comparison), comparison_html(comparison)):
+        assert "all of both" in text
+
+
+def search_settings(**changed):
+    hybrid = {"sparse_weight": 0.1, "missing": "zero"}
+    return {"hybrid": hybrid, "dim": None, "top_k": 1000, "first_stage": "hybrid"} | changed
+
+
+def test_settings_are_those_of_the_tasks_in_both(make_result):
+    # The suite's settings stand in every report; those of a search are told by searches only.
+    suite = {"seed": 0, "retrieval": search_settings(first_stage="")}
+    search = make_result("adi", settings=search_settings())
+    other = make_result("sick-r", "", kind="sts", settings={"data": {"max_items": 300}})
+    whole = Report(model="m", settings=suite, results=(search, other))
+    part = Report(model="m", settings=suite, results=(search,))
+    assert compare_reports(whole, part).settings == ()
+    assert compare_reports(part, whole).settings == ()
+    alone = Report(model="m", results=(search,))
+    assert compare_reports(whole, alone).settings == ()
+
+
+def test_a_setting_that_one_task_changes_names_the_task(make_result):
+    suite = {"retrieval": search_settings(first_stage="")}
+    results = [make_result(task, settings=search_settings()) for task in ("adi", "cran")]
+    changed = [results[0], replace(results[1], settings=search_settings(dim=64, top_k=10))]
+    a, b = (Report(model="m", settings=suite, results=tuple(r)) for r in (results, changed))
+    comparison = compare_reports(a, b)
+    assert differences(comparison) == {
+        "retrieval.dim": ("", "64", ("cran",)),
+        "retrieval.top_k": ("1000", "10", ("cran",)),
+    }
+    assert [row.notes for row in comparison.rows] == [
+        (),
+        ("retrieval.dim: not set, 64", "retrieval.top_k: 1000, 10"),
+    ]
+    assert "| retrieval.dim | not set | 64 | cran |" in comparison_markdown(comparison)
+
+
+def test_hybrid_settings_concern_lists_of_candidates_too(make_result):
+    result = make_result("trecqa", "hybrid", kind="reranking", settings={"layout": "rows"})
+    a, b = (
+        Report(
+            model="m",
+            settings={"retrieval": search_settings(hybrid={"sparse_weight": weight}, top_k=top_k)},
+            results=(result,),
+        )
+        for weight, top_k in ((0.1, 1000), (0.3, 10))
+    )
+    assert differences(compare_reports(a, b)) == {
+        "retrieval.hybrid.sparse_weight": ("0.1", "0.3", ())
+    }
+
+
+def test_what_one_report_does_not_tell_is_no_difference(make_result):
+    run = Report(model="run", results=(make_result(),))
+    searched = Report(model="m", results=(make_result(settings=search_settings()),))
+    assert compare_reports(run, searched).settings == ()
 
 
 def test_names_of_models_are_no_settings(make_result):
@@ -142,6 +211,47 @@ def test_a_comparison_is_written_as_its_file_asks(report, make_report, tmp_path)
     markdown = (tmp_path / "c.md").read_text("utf-8")
     assert markdown == comparison_markdown(comparison).replace("\ud800", "?")
     assert f"{len(comparison.rows)} values in both" in markdown
+
+
+def header_of(text: str, section: str) -> list[str]:
+    lines = text.split(f"## {section}\n\n")[1].splitlines()
+    return [name.strip() for name in lines[0].strip("|").split("|")]
+
+
+def test_what_matters_stands_first_and_empty_columns_nowhere(report, make_report):
+    text = comparison_markdown(compare_reports(report, make_report(0.1)))
+    assert header_of(text, "Retrieval")[3:7] == ["A", "B", "B − A", "Verdict"]
+    assert "Notes" not in header_of(text, "Retrieval")
+    assert "Notes" in header_of(text, "Semantic similarity")
+    similarity = header_of(text, "Semantic similarity")
+    assert "Variant" not in similarity
+    assert "p (Holm)" not in similarity
+
+
+def test_widths_stand_in_a_section_without_an_empty_chart(report):
+    comparison = compare_reports(report, report)
+    assert any(row.is_of_curve for row in comparison.rows)
+    page = comparison_html(comparison)
+    section = page.split("<h2>Widths and precisions</h2>")[1].split("</section>")[0]
+    assert "dense@64/float32" in section
+    assert "<svg" not in section
+    retrieval = page.split("<h2>Retrieval</h2>")[1].split("</section>")[0]
+    assert "<svg" in retrieval
+    assert "dense@64" not in retrieval
+
+
+def test_what_was_not_measured_yet_is_told_first(report):
+    partial = replace(report, missing=("cisi", "npl"))
+    comparison = compare_reports(report, partial)
+    words = "Not measured yet in B: cisi, npl (2 of 8 tasks)."
+    assert words in comparison_html(comparison).split("<nav")[0]
+    assert words in comparison_markdown(comparison).split("##")[0]
+    assert "Not measured yet in A" not in comparison_markdown(comparison)
+
+
+def test_times_of_made_texts_need_no_hash(report):
+    rows = compare_reports(report, report).rows
+    assert {row.notes for row in rows if row.kind == "efficiency"} == {()}
 
 
 def test_a_comparison_of_nothing_is_a_page():

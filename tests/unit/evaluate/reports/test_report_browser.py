@@ -1,5 +1,6 @@
 """The page in a real browser: no error, nothing fetched, tables sort, the theme changes."""
 
+import html
 import json
 import re
 import shutil
@@ -132,3 +133,38 @@ def test_the_comparison_works_too(report, make_report, tmp_path):
     text = (tmp_path / "comparison.html").read_text("utf-8")
     dom = browse(tmp_path / "comparison.html", tmp_path, "--dump-dom")
     assert dom.count("<tr") == text.count("<tr")
+
+
+WIDTHS = """<pre id="told"></pre><script>
+  const frames = [...document.querySelectorAll(".frame")];
+  const told = frames.map((frame) => {
+    const edge = frame.getBoundingClientRect().right;
+    const verdicts = [...frame.querySelectorAll(".verdict")];
+    return {
+      hidden: verdicts.filter((cell) => cell.getBoundingClientRect().right > edge + 1).length,
+      wide: frame.scrollWidth > frame.clientWidth + 1,
+      hint: getComputedStyle(frame, "::before").content,
+    };
+  });
+  const wider = document.documentElement.scrollWidth - innerWidth;
+  document.getElementById("told").textContent = JSON.stringify({ wider, frames: told });
+</script>"""
+
+
+@pytest.mark.parametrize("width", [500, 1200])
+def test_verdicts_are_seen_without_scrolling_and_the_rest_is_told(
+    width, report, make_report, tmp_path
+):
+    a, b = (replace(made, model="mgte-nano") for made in (report, make_report(0.1)))
+    page = tmp_path / "comparison.html"
+    write_comparison(compare_reports(a, b), page)
+    page.write_text(page.read_text("utf-8").replace("</body>", WIDTHS + "</body>"), "utf-8")
+    dom = browse(page, tmp_path, f"--window-size={width},900", "--dump-dom")
+    found = re.search(r'<pre id="told">(.*?)</pre>', dom, flags=re.DOTALL)
+    assert found
+    told = json.loads(html.unescape(found.group(1)))
+    assert told["wider"] <= 0
+    assert [frame["hidden"] for frame in told["frames"]] == [0] * len(told["frames"])
+    for frame in told["frames"]:
+        assert ("scroll" in frame["hint"]) == frame["wide"]
+    assert any(frame["wide"] for frame in told["frames"]) == (width == 500)

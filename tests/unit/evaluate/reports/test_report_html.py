@@ -1,15 +1,18 @@
 """The page is one file that is whole, escaped, and needs nothing from elsewhere."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from mgte.evaluate.records import Report
 from mgte.evaluate.reports.html import report_html, write_html
+from mgte.evaluate.reports.page.bars import bar_chart
 from mgte.evaluate.reports.page.elements import Markup, element, joined, plain
-from mgte.evaluate.reports.page.points import Point, pareto_front
+from mgte.evaluate.reports.page.points import Point, line_chart, pareto_front
 from mgte.evaluate.reports.page.scales import linear_scale, log_scale
+from mgte.evaluate.reports.page.tables import Cell, sortable_table
 
 VOID = {"meta", "br", "hr", "input"}
 
@@ -107,6 +110,39 @@ def test_sections_stand_only_where_there_is_something(report, make_result):
     for name in ("Languages", "Lengths", "Widths and precisions", "Worst items", "Failures"):
         assert f"<h2>{name}</h2>" not in small
     read(small)
+
+
+def test_what_was_not_measured_yet_is_told_first(report):
+    head = report_html(replace(report, missing=("cisi", "npl"))).split("<nav")[0]
+    assert "Not measured yet: cisi, npl (2 of 8 tasks)." in head
+    assert "Not measured yet" not in report_html(report)
+
+
+def test_intervals_tell_both_ends_with_a_word(report):
+    assert "0.450 to 0.550" in read(report_html(report)).words
+
+
+def test_notes_on_times_stand_behind_the_results(report):
+    facts = {"engines_that_cannot_run": {"st": "its package is missing"}, "device": "cpu"}
+    facts |= {"computed_tokens_per_real_one": 1.8}
+    found = [replace(r, facts={**r.facts, **facts}) for r in report.results]
+    text = report_html(replace(report, results=tuple(found)))
+    section = text.split("<h2>Efficiency</h2>")[1].split("</section>")[0]
+    notes = section.rpartition("</table>")[2]
+    for words in (
+        "st could not run here: its package is missing.",
+        "Measured on cpu.",
+        "1.8 tokens",
+    ):
+        assert words in notes
+
+
+def test_charts_of_nothing_and_empty_columns_are_left_out():
+    assert bar_chart([], "Nothing") == ""
+    assert line_chart({"dense": [None, None]}, ["1", "2"], "x", "y") == ""
+    rows = [[Cell(content="a"), Cell(content=""), Cell(content="1", is_number=True)]]
+    words = read(sortable_table(("Task", "Variant", "Value"), rows, "Few")).words
+    assert words == ["Few", "Task", "Value", "a", "1"]
 
 
 def test_an_empty_report_is_a_page(tmp_path):

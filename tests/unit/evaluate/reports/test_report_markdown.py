@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from mgte.evaluate.records import Report
+from mgte.evaluate.reports.curves import is_of_curve
 from mgte.evaluate.reports.markdown import cell, report_markdown, write_markdown
 from mgte.evaluate.reports.rows import report_rows
 
@@ -15,11 +16,60 @@ def table_rows(text: str) -> list[list[str]]:
     return [[part.strip() for part in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
 
 
+def tables(text: str) -> list[list[dict[str, str]]]:
+    blocks = [table_rows(block) for block in text.split("\n\n")]
+    return [
+        [dict(zip(rows[0], row, strict=True)) for row in rows[2:]]
+        for rows in blocks
+        if len(rows) > 2
+    ]
+
+
 def test_every_result_is_a_line_with_its_value(report):
-    rows = {(row[0], row[1]): row[3] for row in table_rows(report_markdown(report)) if len(row) > 5}
+    lines = [line for rows in tables(report_markdown(report)) for line in rows if "task" in line]
+    shown = {
+        (line["task"], line.get("variant", "")): line["value"] for line in lines if "value" in line
+    }
     for row in report_rows(report):
-        shown = rows[row.task, row.variant].replace(",", "")
-        assert float(shown) == pytest.approx(row.value, rel=1e-4, abs=5e-4)
+        if not is_of_curve(row.result):
+            value = float(shown[row.task, row.variant].replace(",", ""))
+            assert value == pytest.approx(row.value, rel=1e-4, abs=5e-4)
+
+
+def test_widths_and_precisions_have_their_costs_in_a_table_of_their_own(report):
+    text = report_markdown(report)
+    (rows,) = [rows for rows in tables(text) if "bytes per document" in rows[0]]
+    results = [result for result in report.results if is_of_curve(result)]
+    assert len(rows) == len(results) == 4
+    for row, result in zip(rows, results, strict=True):
+        assert int(row["bytes per document"]) == result.facts["bytes_per_document"]
+        assert float(row["ms per query"]) == pytest.approx(result.facts["ms_per_query"], rel=1e-2)
+        assert float(row["nDCG@10"]) == pytest.approx(result.main, abs=5e-4)
+    assert "dense@64" not in text
+
+
+def test_columns_in_which_nothing_stands_are_left_out(report):
+    (rows,) = [
+        rows for rows in tables(report_markdown(report)) if rows[0].get("task") == "stsb (de)"
+    ]
+    assert set(rows[0]) == {"task", "metric", "value", "items"}
+
+
+def test_what_was_not_measured_yet_is_told_first(report):
+    head = report_markdown(replace(report, missing=("cisi", "npl"))).split("##")[0]
+    assert "Not measured yet: cisi, npl (2 of 8 tasks)." in head
+    assert "Not measured yet" not in report_markdown(report)
+
+
+def test_engines_that_could_not_run_are_told_below_their_table(report):
+    found = [
+        replace(result, facts={**result.facts, "engines_that_cannot_run": ["st", "padded"]})
+        for result in report.results
+        if result.kind == "efficiency"
+    ]
+    text = report_markdown(replace(report, results=tuple(found)))
+    assert text.count("st, padded could not run here: ") == 1
+    assert text.index("tokens per second") < text.index("could not run here")
 
 
 def test_tables_have_as_many_cells_in_every_line(report):

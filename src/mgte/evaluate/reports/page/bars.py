@@ -52,9 +52,11 @@ def bar_chart(groups: Sequence[BarGroup], title: str) -> Markup:
         title: What the chart shows, for those who cannot see it.
 
     Returns:
-        A figure with its legend.
+        A figure with its legend; empty without bars.
     """
     bars = [bar for group in groups for bar in group.bars]
+    if not bars:
+        return Markup()
     names = list(dict.fromkeys(bar.series for bar in bars))
     colors = series_colors(names)
     held = [bar.value for bar in bars] + [bar.mark for bar in bars if bar.mark is not None]

@@ -3,16 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from mgte.evaluate.records import Report, TaskResult, WorstItem
-from mgte.evaluate.reports.facts import (
-    data_facts,
-    own_settings,
-    seconds_by_task,
-    shared_settings,
-    truncation,
-)
+from mgte.evaluate.reports.facts import data_facts, seconds_by_task, truncation
 from mgte.evaluate.reports.page.elements import Markup, element, joined
 from mgte.evaluate.reports.page.tables import Cell, number_cell, pair_table, sortable_table
 from mgte.evaluate.reports.row import metric_name, task_label
+from mgte.evaluate.reports.settings import own_settings, shared_settings
 
 _MOST_WORST = 20
 

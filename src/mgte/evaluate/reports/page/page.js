@@ -32,6 +32,16 @@
     });
   }
 
+  // What is hidden behind an edge is told: scroll bars are not always drawn.
+  const frames = [...document.querySelectorAll(".frame")];
+  const mark = () => {
+    for (const frame of frames) {
+      frame.toggleAttribute("data-wide", frame.scrollWidth > frame.clientWidth + 1);
+    }
+  };
+  addEventListener("resize", mark);
+  mark();
+
   // A print shows what is folded on a screen.
   let opened = [];
   addEventListener("beforeprint", () => {

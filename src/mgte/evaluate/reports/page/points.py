@@ -97,8 +97,10 @@ def line_chart(
         from_zero: Whether 0 is on the axis, so that heights compare as times and speeds do.
 
     Returns:
-        A figure with its legend.
+        A figure with its legend; empty without values.
     """
+    if not any(value is not None for values in series.values() for value in values):
+        return Markup()
     colors = series_colors(series)
     step = (_WIDTH - _LEFT - _RIGHT) / max(len(places), 1)
     centres = [round(_LEFT + step * (index + 0.5), 2) for index in range(len(places))]

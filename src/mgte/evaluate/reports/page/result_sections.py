@@ -3,16 +3,31 @@
 from collections.abc import Mapping, Sequence
 
 from mgte.evaluate.records import Report, TaskResult
+from mgte.evaluate.reports.curves import is_of_curve
 from mgte.evaluate.reports.groups import groups_by_language, groups_by_length, item_lengths
-from mgte.evaluate.reports.markdown import difference_text, number_text, value_text
+from mgte.evaluate.reports.markdown import (
+    difference_text,
+    interval_text,
+    number_text,
+    value_text,
+)
 from mgte.evaluate.reports.page.bars import Bar, BarGroup, bar_chart
 from mgte.evaluate.reports.page.elements import Markup, element, joined
-from mgte.evaluate.reports.page.points import Point, line_chart, scatter_chart
+from mgte.evaluate.reports.page.points import line_chart
 from mgte.evaluate.reports.page.tables import Cell, number_cell, sortable_table
 from mgte.evaluate.reports.row import KIND_TITLES, ReportRow, metric_name, task_label
 
-_HEADER = ("Task", "Variant", "Metric", "Value", "95 % interval", "Items")
-_PUBLISHED = ("Published", "Difference", "Source and protocol")
+_HEADER = (
+    "Task",
+    "Variant",
+    "Metric",
+    "Value",
+    "95 % interval",
+    "Items",
+    "Published",
+    "Difference",
+    "Source and protocol",
+)
 # Below this, a difference from a published number is rounding.
 _EQUAL = 0.0005
 
@@ -45,13 +60,11 @@ def result_table(rows: Sequence[ReportRow], caption: str) -> Markup:
         caption: What it shows.
 
     Returns:
-        The table; columns of published numbers stand only where there is one.
+        The table; variants, intervals and published numbers stand only where there is one.
     """
-    has_published = any(row.published for row in rows)
-    header = (*_HEADER, *(_PUBLISHED if has_published else ()))
-    cells = [[*_own_cells(row), *(_published_cells(row) if has_published else [])] for row in rows]
+    cells = [[*_own_cells(row), *_published_cells(row)] for row in rows]
     marked = [index for index, row in enumerate(rows) if row.is_mean]
-    return sortable_table(header, cells, caption, marked)
+    return sortable_table(_HEADER, cells, caption, marked)
 
 
 def language_section(report: Report) -> Markup:
@@ -89,73 +102,13 @@ def length_section(report: Report) -> Markup:
     return element("div", *figures, class_="grid-of-charts") if figures else Markup()
 
 
-def curve_section(report: Report) -> Markup:
-    """Quality against bytes per document and time per query; empty without such results."""
-    parts = []
-    for task, results in curve_results(report).items():
-        quality = metric_name(results[0].main_metric)
-        charts = [
-            scatter_chart(points, name, quality)
-            for fact, name in (
-                ("bytes_per_document", "bytes per document"),
-                ("ms_per_query", "ms per query"),
-            )
-            if (points := curve_points(results, fact))
-        ]
-        parts += [element("h3", task), element("div", *charts, class_="grid-of-charts")]
-        parts.append(_curve_table(results, task))
-    return joined(parts)
-
-
-def curve_results(report: Report) -> dict[str, list[TaskResult]]:
-    """Task to its results at several widths and precisions; empty where there are none."""
-    tasks: dict[str, list[TaskResult]] = {}
-    for result in report.results:
-        if is_of_curve(result):
-            tasks.setdefault(task_label(result), []).append(result)
-    return tasks
-
-
-def curve_points(results: Sequence[TaskResult], fact: str) -> list[Point]:
-    """Points of a curve: quality over a cost.
-
-    Args:
-        results: Results of one curve task.
-        fact: The fact that is the cost, "bytes_per_document" or "ms_per_query".
-
-    Returns:
-        One point per result that has the fact.
-    """
-    return [
-        Point(
-            series=str(result.facts["precision"]),
-            x=float(result.facts[fact]),
-            y=result.main,
-            label=str(result.facts["width"]),
-            detail=f"{result.variant}: {result.main:.4f}, {result.facts[fact]:g}",
-        )
-        for result in results
-        if float(result.facts.get(fact, 0)) > 0
-    ]
-
-
-def is_of_curve(result: TaskResult | None) -> bool:
-    """Whether a result is one of many widths and precisions of the same vectors."""
-    return result is not None and {"width", "precision", "bytes_per_document"} <= set(result.facts)
-
-
 def _own_cells(row: ReportRow) -> list[Cell]:
-    interval = (
-        ""
-        if row.interval is None
-        else " - ".join(number_text(end, row.kind) for end in row.interval)
-    )
     return [
         Cell(content=row.task),
         Cell(content=row.variant),
         Cell(content=row.metric),
         number_cell(row.value, value_text(row), detail=f"{row.value:.6f}"),
-        Cell(content=interval, is_number=True),
+        Cell(content=interval_text(row.interval, row.kind), is_number=True),
         number_cell(row.num_items or None, f"{row.num_items:,}"),
     ]
 
@@ -214,17 +167,3 @@ def _length_chart(
     metric = metric_name(results[0].main_metric)
     chart = line_chart(series, places, f"{name} (items)", metric)
     return element("div", element("h3", task), chart)
-
-
-def _curve_table(results: Sequence[TaskResult], task: str) -> Markup:
-    facts = ("width", "precision", "bytes_per_document", "ms_per_query")
-    header = ("Width", "Precision", "Bytes per document", "Milliseconds per query", "Value")
-    rows = []
-    for result in results:
-        width, precision, size, time = (result.facts.get(fact) for fact in facts)
-        cells = [number_cell(width, f"{width}"), Cell(content=str(precision))]
-        cells.append(number_cell(size, f"{size:,}"))
-        cells.append(number_cell(time, f"{time:.3g}" if time is not None else ""))
-        cells.append(number_cell(result.main, f"{result.main:.4f}"))
-        rows.append(cells)
-    return sortable_table(header, rows, f"{task}: widths and precisions")

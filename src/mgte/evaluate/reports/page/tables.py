@@ -43,8 +43,10 @@ def sortable_table(
         marked: Rows that stand out, such as means.
 
     Returns:
-        The table, in a frame that scrolls.
+        The table, in a frame that scrolls; columns in which no row has anything are left out.
     """
+    kept = [i for i in range(len(header)) if not rows or any(row[i].content for row in rows)]
+    header, rows = [header[i] for i in kept], [[row[i] for i in kept] for row in rows]
     first = rows[0] if rows else ()
     heads = [
         element(
