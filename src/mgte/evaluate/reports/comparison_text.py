@@ -26,6 +26,7 @@ _VALUES = (
     "p",
     "Better, worse",
 )
+_MOST_TASKS = 12
 _SETTINGS = ("Setting", "A", "B", "Tasks")
 _WORDS = {
     "better": "B is better",
@@ -124,10 +125,16 @@ def _setting_rows(comparison: Comparison) -> list[tuple[str, str, str, str]]:
             setting.name,
             setting.first or "not set",
             setting.second or "not set",
-            ", ".join(setting.tasks) or "all of both",
+            _task_words(setting.tasks),
         )
         for setting in comparison.settings
     ]
+
+
+def _task_words(tasks: Sequence[str]) -> str:
+    if len(tasks) > _MOST_TASKS:
+        return f"{', '.join(tasks[:_MOST_TASKS])} and {len(tasks) - _MOST_TASKS} more"
+    return ", ".join(tasks) or "all of both"
 
 
 def _sections(comparison: Comparison) -> dict[str, list[ComparedRow]]:

@@ -26,7 +26,7 @@ def curve_results(report: Report) -> dict[str, list[TaskResult]]:
 def curve_header(result: TaskResult) -> tuple[str, ...]:
     """Names of the columns of `curve_texts`."""
     metric = metric_name(result.main_metric)
-    return ("width", "precision", "bytes per document", "ms per query", metric, "95 % interval")
+    return ("Width", "Precision", "Bytes per document", "ms per query", metric, "95 % interval")
 
 
 def curve_texts(result: TaskResult) -> list[str]:

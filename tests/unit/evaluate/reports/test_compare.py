@@ -145,6 +145,15 @@ def test_a_setting_that_one_task_changes_names_the_task(make_result):
     assert "| retrieval.dim | not set | 64 | cran |" in comparison_markdown(comparison)
 
 
+def test_long_lists_of_tasks_are_cut(make_result):
+    def suite(max_length):
+        found = [make_result(f"t{i}", settings={"max_length": max_length}) for i in range(15)]
+        return Report(model="m", results=(make_result("same"), *found))
+
+    text = comparison_markdown(compare_reports(suite(64), suite(128)))
+    assert "t10, t11 and 3 more |" in text
+
+
 def test_hybrid_settings_concern_lists_of_candidates_too(make_result):
     result = make_result("trecqa", "hybrid", kind="reranking", settings={"layout": "rows"})
     a, b = (

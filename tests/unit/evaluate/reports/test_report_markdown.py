@@ -38,11 +38,11 @@ def test_every_result_is_a_line_with_its_value(report):
 
 def test_widths_and_precisions_have_their_costs_in_a_table_of_their_own(report):
     text = report_markdown(report)
-    (rows,) = [rows for rows in tables(text) if "bytes per document" in rows[0]]
+    (rows,) = [rows for rows in tables(text) if "Bytes per document" in rows[0]]
     results = [result for result in report.results if is_of_curve(result)]
     assert len(rows) == len(results) == 4
     for row, result in zip(rows, results, strict=True):
-        assert int(row["bytes per document"]) == result.facts["bytes_per_document"]
+        assert int(row["Bytes per document"]) == result.facts["bytes_per_document"]
         assert float(row["ms per query"]) == pytest.approx(result.facts["ms_per_query"], rel=1e-2)
         assert float(row["nDCG@10"]) == pytest.approx(result.main, abs=5e-4)
     assert "dense@64" not in text

@@ -67,6 +67,4 @@ def _curve_table(results: Sequence[TaskResult], task: str) -> Markup:
                 Cell(content=interval, is_number=True),
             ]
         )
-    header = [name[:1].upper() + name[1:] for name in curve_header(results[0])[:4]]
-    header += curve_header(results[0])[4:]
-    return sortable_table(header, rows, f"{task}: widths and precisions")
+    return sortable_table(curve_header(results[0]), rows, f"{task}: widths and precisions")
