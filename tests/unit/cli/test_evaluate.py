@@ -122,3 +122,31 @@ def test_a_query_does_not_find_itself(mgte, tiny_embedder, tmp_path) -> None:
     assert json.loads(result.out)["metrics"]["dense"]["mrr_at_10"] == 1.0
     result = mgte(*words, "--own-documents", "none")
     assert json.loads(result.out)["metrics"]["dense"]["mrr_at_10"] == 0.5
+
+
+def test_a_reranker_alone_ranks_what_bm25_finds(mgte, tiny_reranker, beir_folder, tmp_path) -> None:
+    tables = [
+        mgte("evaluate", *words, "--data", beir_folder, "--split", "de")
+        for words in ((tiny_reranker,), ("--reranker", tiny_reranker))
+    ]
+    assert [table.code for table in tables] == [0, 0]
+    assert tables[0].out == tables[1].out
+    assert tables[0].out.split()[:3] == ["nDCG@10", "reranked", "bm25"]
+    wrong = mgte(
+        "evaluate", tiny_reranker, "--data", beir_folder, "--split", "de", "--modes", "dense"
+    )
+    assert "'dense' needs an embedding model" in wrong.err
+
+
+def test_folders_of_one_name_are_told_apart(mgte, tiny_embedder, beir_folder, tmp_path) -> None:
+    for parent in ("one", "two"):
+        shutil.copytree(beir_folder, tmp_path / parent / "same")
+    folders = [tmp_path / parent / "same" for parent in ("one", "two")]
+    words = ("evaluate", tiny_embedder, "--data", *folders, "--split", "de")
+    names = [line.split()[0] for line in mgte(*words).out.splitlines()[1:3]]
+    assert names == ["one-same/de", "two-same/de"]
+    report = mgte(*words, "--out", tmp_path / "report", "--json")
+    assert {json.loads(line)["task"] for line in report.out.splitlines()} == {
+        "one-same",
+        "two-same",
+    }

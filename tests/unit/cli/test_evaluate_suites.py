@@ -136,6 +136,14 @@ def test_runs_go_out_and_in(mgte, tiny_sparse_embedder, root, tmp_path) -> None:
     result = mgte("evaluate", "--run", runs[0], "--data", root / "small", "--out", tmp_path / "r")
     assert result.out.splitlines()[0].split()[0] == "task"
     assert json.loads((tmp_path / "r" / "report.json").read_text())["model"] == "small.bm25"
+    short, strange = tmp_path / "a" / "x.run", tmp_path / "b" / "x.run"
+    for file, line in ((short, "q Q0 2 1 1.0 t\n"), (strange, "q Q0 77 1 1.0 t\n")):
+        file.parent.mkdir()
+        file.write_text(line)
+    gaps = mgte("evaluate", "--run", short, short, "--data", root / "small")
+    assert "x: lacks 1 of 2 judged queries, which count 0" in gaps.err
+    told = mgte("evaluate", "--run", strange, "--data", root / "small")
+    assert "names 1 documents, and the collection holds none of them" in told.err
     for wrong in (("MODEL", "--run", runs[0], "--data", "x"), ("--run", runs[0])):
         assert mgte("evaluate", *wrong).code == 2
 

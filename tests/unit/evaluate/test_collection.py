@@ -25,6 +25,7 @@ def test_a_folder_is_read_as_it_stands(beir_folder) -> None:
         ({"q0": {"d0": 1, "d9": 1}}, "judgements name the document d9, which is not there"),
         ({"q9": {"d0": 1}}, "judgements name the query q9, which is not there"),
         ({}, "no query has a judgement"),
+        ({"q0": {"d0": 0, "d1": -1}}, "no document is judged relevant"),
     ],
 )
 def test_judgements_must_fit(qrels, message) -> None:

@@ -108,3 +108,17 @@ def test_several_writers_at_once(tmp_path, monkeypatch) -> None:
     reader = CachedEncoder(HashEncoder(), tmp_path)
     assert_equal(reader.encode(texts, role="text"), wanted)
     assert reader.num_computed == 0
+
+
+def test_chunks_take_about_half_a_minute() -> None:
+    budget = embedding_cache._Budget()
+    first = budget.characters
+    budget.learn(100_000, 0.1)
+    assert budget.characters == 4 * first  # no more at once: the clock may be wrong
+    for _ in range(5):
+        budget.learn(1_000_000, 1.0)
+    assert budget.characters == 4_000_000
+    budget.learn(1_000_000, 300.0)
+    assert budget.characters == 100_000
+    budget.learn(100, 300.0)
+    assert budget.characters == 20_000
