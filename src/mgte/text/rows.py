@@ -142,7 +142,12 @@ def parse_json(text: str | bytes, where: str) -> Any:
 
 def _read_json(path: str | Path) -> Iterator[RawRecord]:
     with open_bytes(path) as stream:
-        content = parse_json(stream.read(), place(path))
+        text = stream.read()
+    # Many data sets hold one object per line under this suffix.
+    if path != "-" and _is_one_object_per_line(text):
+        yield from _read_json_lines(path)
+        return
+    content = parse_json(text, place(path))
     if not isinstance(content, list):
         raise DataError(
             f"{place(path)}: got {_kind(content)}, expected a list of rows",
@@ -150,6 +155,11 @@ def _read_json(path: str | Path) -> Iterator[RawRecord]:
         )
     for index, record in enumerate(content):
         yield f"{place(path)}[{index}]", record
+
+
+def _is_one_object_per_line(text: bytes) -> bool:
+    lines = [line for line in text.split(b"\n", 2)[:2] if line.strip()]
+    return len(lines) == 2 and all(line.strip().startswith(b"{") for line in lines)
 
 
 def _read_columns(path: str | Path, format: FileFormat) -> Iterator[RawRecord]:

@@ -28,6 +28,16 @@ def rows_of(path: Path, content: str | bytes, **options) -> list[Row]:
     return list(read_rows(path, **options))
 
 
+def test_json_files_may_hold_one_object_per_line(tmp_path) -> None:
+    assert [row.fields["text"] for row in rows_of(tmp_path / "a.json", JSONL)] == [
+        row["text"] for row in OBJECTS
+    ]
+    packed = rows_of(tmp_path / "a.json.gz", gzip.compress(JSONL.encode()))
+    assert packed[1].place.endswith("a.json.gz:2")
+    listed = rows_of(tmp_path / "b.json", json.dumps(OBJECTS, indent=1))
+    assert [row.row_id for row in listed] == ["d1", "d2", "d3"]
+
+
 def error_of(path: Path, content: str | bytes, **options) -> str:
     with pytest.raises(DataError) as caught:
         rows_of(path, content, **options)
