@@ -14,7 +14,7 @@ from mgte.evaluate.records import FORMAT_VERSION, TaskResult
 from mgte.text import replace_text
 
 # Fields of a task's record that say where its data lies.
-_PLACES = ("data", "collection", "train", "test", "path", "files", "folder")
+_PLACES = ("data", "collection", "training", "tests")
 # Contents up to this size count byte by byte, larger files by size and time.
 _LARGE = 64 * 2**20
 _BLOCK = 2**20

@@ -46,6 +46,15 @@ def test_classes_from_a_table_and_from_lines_are_the_same(tmp_path) -> None:
     assert read_examples(other, "classification", ("no", "yes"), tmp_path) == expected[1:]
 
 
+def test_a_pattern_reads_its_files_by_name(tmp_path) -> None:
+    for name, word in (("b/2.tsv", "two"), ("a/1.tsv", "one")):
+        write(tmp_path / name, "first\tlabel", f"{word}\t1")
+    found = read_examples(Source(path="*/*.tsv"), "classification", ("0", "1"), tmp_path)
+    assert [example.first for example in found] == ["one", "two"]
+    with pytest.raises(DataError, match="no file has such a name"):
+        read_examples(Source(path="*/*.csv"), "classification", ("0", "1"), tmp_path)
+
+
 def test_numbers_from_quoted_lines(tmp_path) -> None:
     write(tmp_path / "a.csv", '"one, two",three,4.5')
     source = Source(

@@ -74,6 +74,16 @@ def test_the_key_follows_the_data(tmp_path, monkeypatch, data, is_large) -> None
     assert key != task_key(entry, {}, tmp_path)
 
 
+def test_the_key_follows_what_is_learned_from(tmp_path) -> None:
+    entry = {"training": {"train": {"path": "a.tsv"}}, "tests": [{"source": {"path": "b.tsv"}}]}
+    keys = set()
+    for changed in ("", "a.tsv", "b.tsv"):
+        for name in ("a.tsv", "b.tsv"):
+            (tmp_path / name).write_text("new" if name == changed else "old")
+        keys.add(task_key(entry, {}, tmp_path))
+    assert len(keys) == 3
+
+
 def test_an_absolute_path_is_looked_at(tmp_path) -> None:
     file = tmp_path / "x.csv"
     file.write_text("a")

@@ -34,7 +34,8 @@ class Source:
             sentences), "squad" (SQuAD's JSON), "parallel_lines" (line i of `path` translates line i
             of `second_path`), "question_folder" (a BEIR folder whose queries have an `answer` and
             its `answer_start`), or "hub" (a dataset for the package `datasets`).
-        path: File or folder below the root of the data, or id of a dataset on the hub.
+        path: File or folder below the root of the data, or id of a dataset on the hub; of tables
+            also a pattern with `*`, whose files are read by name one after the other.
         second_path: The other file of "parallel_lines".
         config: Configuration of a hub dataset.
         split: Split of a hub dataset.

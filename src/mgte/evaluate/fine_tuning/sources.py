@@ -37,7 +37,7 @@ def read_source(source: Source, root: Path) -> list[PlacedRow]:
         rows = _read_hub(source)
     else:
         path = root / source.path
-        if not path.exists():
+        if not path.exists() and not _is_pattern(source):
             raise DataError(
                 f"{path}: is not there, expected data of the format {source.format!r}",
                 hint="paths count from --data-root",
@@ -50,10 +50,20 @@ def read_source(source: Source, root: Path) -> list[PlacedRow]:
 
 
 def _read_table(source: Source, root: Path) -> Iterator[PlacedRow]:
-    for place, record in read_records(root / source.path):
-        if not isinstance(record, dict):
-            raise DataError(f"{place}: got a single value, expected named fields")
-        yield place, record
+    files = [root / source.path]
+    if _is_pattern(source):
+        files = sorted(root.glob(source.path))
+        if not files:
+            raise DataError(f"{root / source.path}: no file has such a name, expected some")
+    for file in files:
+        for place, record in read_records(file):
+            if not isinstance(record, dict):
+                raise DataError(f"{place}: got a single value, expected named fields")
+            yield place, record
+
+
+def _is_pattern(source: Source) -> bool:
+    return source.format == "table" and "*" in source.path
 
 
 def _read_lines(source: Source, root: Path) -> Iterator[PlacedRow]:

@@ -194,7 +194,7 @@ class FineTuningTask(Task[FineTuningConfig]):
             metrics=metrics,
             num_items=first.measured.num_items,
             split=first.test.split,
-            subset=first.test.subset or first.language,
+            subset="-".join(filter(None, (first.test.subset, first.language))),
             language=first.language,
             interval=bootstrap_interval(list(per_item.values()), seed=seed) if per_item else None,
             per_item=per_item,
