@@ -19,6 +19,8 @@ _INK, _PALE = "#333333", "#bbbbbb"
 _COLORS = ("#2f6fb5", "#d9822b", "#2e8b57", "#8e5bb5", "#8a939d", "#c2477f")
 _MARKERS = "osD^vP"
 _PANEL_INCHES = (5.4, 3.6)
+# Points nearer than this factor would write their labels over each other.
+_NEAR = 1.4
 
 
 def plot_pareto(report: Report, path: str | Path) -> Path:
@@ -62,8 +64,14 @@ def plot_pareto(report: Report, path: str | Path) -> Path:
 
 
 def _draw(axes: Any, results: Sequence[TaskResult], fact: str, name: str) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
     points = curve_points(results, fact)
     axes.set_xscale("log")
+    # Numbers as people write them: 0.05, not 5 x 10 to the power of -2.
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(visible=True, color="#eeeeee", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -88,8 +96,12 @@ def _draw(axes: Any, results: Sequence[TaskResult], fact: str, name: str) -> Non
 
 
 def _label(axes: Any, front: Sequence[Point]) -> None:
-    """Widths beside the points of the front."""
-    for point in front:
+    """Widths beside the points of the front; neighbours of one width share a label."""
+    last: Point | None = None
+    for point in sorted(front, key=lambda point: point.x):
+        if last is not None and last.label == point.label and point.x < _NEAR * last.x:
+            continue
+        last = point
         axes.annotate(
             point.label,
             (point.x, point.y),
