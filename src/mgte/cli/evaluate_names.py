@@ -32,12 +32,11 @@ def short_names(paths: Sequence[str]) -> list[str]:
     Returns:
         A name per path; equal paths have equal ones.
     """
-    parts = [Path(path).resolve().parts[1:] for path in paths]
+    parts = [Path(path).resolve().parts[1:] or ("data",) for path in paths]
+    if len({(*one[:-1], _ENDINGS.sub("", one[-1])) for one in parts}) == len(set(parts)):
+        parts = [(*one[:-1], _ENDINGS.sub("", one[-1])) for one in parts]
     for depth in range(1, max(map(len, parts), default=0) + 1):
-        names = [
-            "-".join((*one[-depth:-1], _ENDINGS.sub("", one[-1]))).strip("-._") or "data"
-            for one in (part or ("data",) for part in parts)
-        ]
+        names = ["-".join(one[-depth:]).strip("-._") or "data" for one in parts]
         if len(set(names)) == len(set(parts)):
             break
     return names

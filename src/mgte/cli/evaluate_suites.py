@@ -35,9 +35,9 @@ def evaluate_suite(arguments: argparse.Namespace) -> int:
     for entry in suite.tasks:
         build_task(entry, root)
     retrieval = retrieval_config(arguments, dict(suite.settings.retrieval))
-    subject = load_models(arguments, suite.settings.max_length)
     out = Path(arguments.out) if arguments.out else default_out(arguments.model, suite)
     check_writable(out)
+    subject = load_models(arguments, suite.settings.max_length)
     names = tuple(name.removeprefix(_MTEB) for name in arguments.task) if arguments.suite else ()
     chosen = suite.only(names)
     say(f"{suite.title}: {_counted(len(chosen.tasks))}, results in {out}")

@@ -60,6 +60,19 @@ def read_finished(folder: Path, name: str, key: str) -> list[TaskResult] | None:
         return None
 
 
+def has_finished(folder: Path, name: str) -> bool:
+    """Whether a task was ever measured, with whatever settings.
+
+    Args:
+        folder: Folder of finished tasks.
+        name: Name of the task.
+
+    Returns:
+        Whether there is a file of it.
+    """
+    return any(folder.glob(f"{name}-{'?' * _KEY_DIGITS}.json"))
+
+
 def task_key(entry: Mapping[str, Any], shared: Mapping[str, Any], root: Path) -> str:
     """Hash of all that the results of a task follow from.
 

@@ -16,7 +16,7 @@ from mgte.config import to_dict
 from mgte.errors import ConfigError, DataError, MgteError
 from mgte.evaluate.embedding_cache import CachedEncoder
 from mgte.evaluate.fine_tuning.averages import average_result
-from mgte.evaluate.finished_tasks import read_finished, task_key, write_finished
+from mgte.evaluate.finished_tasks import has_finished, read_finished, task_key, write_finished
 from mgte.evaluate.records import Failure, Report, TaskResult
 from mgte.evaluate.retrieval_config import MODES, Mode, RetrievalConfig
 from mgte.evaluate.subjects.subject import Subject
@@ -127,9 +127,12 @@ class _Run:
         entries = [entry for entry in self._suite.tasks if entry["name"] in self._chosen]
         for entry in self._suite.tasks:
             # So that measuring a few of them again loses none of the others.
-            kept = None if entry in entries else self._finished(entry)
-            if kept is not None:
-                self._results[entry["name"]] = kept
+            name = entry["name"]
+            # What was never measured needs no look at its data.
+            if name not in self._chosen and has_finished(self._out / "tasks", name):
+                kept = read_finished(self._out / "tasks", name, self._key(entry))
+                if kept is not None:
+                    self._results[name] = kept
         is_hidden = None if self._options.show_progress is None else not self._options.show_progress
         with tqdm(total=len(entries), desc="tasks", unit="task", disable=is_hidden) as bar:
             for number, entry in enumerate(entries, start=1):
@@ -184,9 +187,10 @@ class _Run:
         self._tell(f"{name}: {summary([average])}")
 
     def _measure(self, entry: Mapping[str, Any], place: str) -> None:
-        name = entry["name"]
+        name, folder = entry["name"], self._out / "tasks"
         try:
-            kept = None if self._options.again else self._finished(entry)
+            key = self._key(entry)
+            kept = None if self._options.again else read_finished(folder, name, key)
             if kept is not None:
                 self._results[name] = kept
                 self._tell(f"{place}: {summary(kept)} (measured before)")
@@ -194,16 +198,13 @@ class _Run:
             began = time.perf_counter()
             results = self._tasks[name].run(self._subject_for(entry), self._context)
             _check_results(results, name)
-            write_finished(self._out / "tasks", name, self._key(entry), results)
+            write_finished(folder, name, key, results)
         except Exception as error:
             self._failures[name] = Failure(task=name, error=spoken(error))
             self._tell(f"{place}: failed: {spoken(error)}")
             return
         self._results[name] = results
         self._tell(f"{place}: {summary(results)} ({time.perf_counter() - began:.1f} s)")
-
-    def _finished(self, entry: Mapping[str, Any]) -> list[TaskResult] | None:
-        return read_finished(self._out / "tasks", entry["name"], self._key(entry))
 
     def _key(self, entry: Mapping[str, Any]) -> str:
         return task_key(entry, self._key_settings(), self._root)
